@@ -1,0 +1,75 @@
+"""Synthetic tables that keep the shape of the real ones: fit, sample, balance, evaluate.
+
+The public names are loaded when they are first used, so that ``import synthkit`` and ``synthkit --help`` stay instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthkit.evaluation import evaluate as evaluate
+    from synthkit.io import read_table as read_table
+    from synthkit.io import write_table as write_table
+    from synthkit.schema import Schema as Schema
+    from synthkit.tables.gan import TableGAN as TableGAN
+
+__version__ = "0.1.0"
+
+__all__ = ["Schema", "TableGAN", "__version__", "evaluate", "load", "read_table", "write_table"]
+
+_HOME = {
+    "Schema": "synthkit.schema",
+    "TableGAN": "synthkit.tables.gan",
+    "evaluate": "synthkit.evaluation",
+    "read_table": "synthkit.io",
+    "write_table": "synthkit.io",
+}
+
+# The kind that a model file states in its manifest -> the public class that opens it.
+_MODEL_KINDS = {"table": "TableGAN"}
+
+
+def load(path: str | Path) -> TableGAN:
+    """Open a model file of any kind, without executing anything that is in it.
+
+    Parameters
+    ----------
+    path
+        A ``.synth`` file written by ``save``.
+
+    Returns
+    -------
+    TableGAN
+        The fitted model, ready to sample.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, damaged, tampered with, of an unknown kind or from a newer version.
+    """
+    from synthkit.archive import read_manifest
+    from synthkit.errors import ModelFileError, unknown_name
+
+    kind = read_manifest(path).get("kind")
+    if kind not in _MODEL_KINDS:
+        raise ModelFileError(
+            f"the model file '{path}' has an {unknown_name('kind of model', str(kind), _MODEL_KINDS)}",
+            remedy="Open it with the version of synthkit that wrote it.",
+        )
+    model: TableGAN = __getattr__(_MODEL_KINDS[kind]).load(path)
+    return model
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
