@@ -19,7 +19,7 @@ Figures = Mapping[str, float]
 
 
 def format_figures(figures: Figures) -> str:
-    """Figures as ``name value`` pairs, four significant digits."""
+    """Write figures as ``name value`` pairs, four significant digits."""
     return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
 
 
@@ -27,19 +27,19 @@ class ProgressSink(Protocol):
     """Where progress goes. All methods are cheap: the trainer calls `update` about ten times per second at most."""
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
-        """A stage of ``total`` steps begins, ``done`` of them already taken in an earlier process."""
+        """Begin a stage of ``total`` steps, ``done`` of them already taken in an earlier process."""
 
     def update(self, stage: str, step: int, figures: Figures) -> None:
-        """``step`` steps are done; figures are the newest held-out score, best score and losses."""
+        """Show that ``step`` steps are done; figures are the best held-out score and the newest losses."""
 
     def finish(self, stage: str, text: str) -> None:
-        """The stage ended; ``text`` says how in one line."""
+        """End the stage; ``text`` says how it went in one line."""
 
     def message(self, text: str) -> None:
-        """One line about work that has no steps (encoding, boosted trees)."""
+        """Show one line about work that has no steps (encoding, boosted trees)."""
 
     def close(self) -> None:
-        """Nothing more follows."""
+        """Leave the terminal as it was; nothing more follows."""
 
 
 class SilentProgress:
@@ -157,7 +157,7 @@ class RichProgress:
 
 
 def progress_for(verbose: bool | None, stream: IO[str] | None = None) -> ProgressSink:
-    """The sink that fits: nothing when ``verbose`` is False, live on a terminal, plain lines elsewhere.
+    """Choose the sink that fits: nothing when ``verbose`` is False, live on a terminal, plain lines elsewhere.
 
     Parameters
     ----------
@@ -184,11 +184,7 @@ class JsonLinesLog:
 
     def __init__(self, target: str | Path | IO[str]) -> None:
         self._owned = isinstance(target, str | Path)
-        self._stream: IO[str] = (
-            Path(target).open("a", encoding="utf-8")
-            if isinstance(target, str | Path)
-            else target
-        )
+        self._stream: IO[str] = Path(target).open("a", encoding="utf-8") if isinstance(target, str | Path) else target
 
     def write(self, record: Mapping[str, object]) -> None:
         """Write one record with the time (UTC, ISO 8601) in front; numbers that JSON cannot hold become null."""

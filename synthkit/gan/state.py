@@ -18,12 +18,12 @@ Tensors = dict[str, Tensor]
 
 
 def pack_tensors(prefix: str, tensors: Iterable[tuple[str, Tensor]]) -> Tensors:
-    """Detached copies of named tensors under ``prefix/name``."""
+    """Copy named tensors, detached, under ``prefix/name``."""
     return {f"{prefix}/{name}": tensor.detach().clone() for name, tensor in tensors}
 
 
 def pick_tensors(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    """The tensors that `pack_tensors` stored under ``prefix``, by their own names."""
+    """Return the tensors that `pack_tensors` stored under ``prefix``, by their own names."""
     start = f"{prefix}/"
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
@@ -36,12 +36,12 @@ def copy_into(targets: Iterable[tuple[str, Tensor]], source: Mapping[str, Tensor
 
 
 def module_tensors(module: torch.nn.Module) -> list[tuple[str, Tensor]]:
-    """Parameters and persistent buffers of a module, by name."""
+    """List parameters and persistent buffers of a module by name."""
     return list(module.state_dict(keep_vars=True).items())
 
 
 def pack_module(prefix: str, module: torch.nn.Module) -> Tensors:
-    """Copies of all parameters and buffers of a module under ``prefix``."""
+    """Copy all parameters and buffers of a module under ``prefix``."""
     return pack_tensors(prefix, module_tensors(module))
 
 
@@ -51,7 +51,7 @@ def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Te
 
 
 def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> Tensors:
-    """Moments and step counts of an optimiser. Settings (learning rate, betas) belong to the stage, not the state."""
+    """Copy moments and step counts of an optimiser; its settings (learning rate, betas) belong to the stage."""
     packed: Tensors = {}
     for index, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
@@ -71,7 +71,7 @@ def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Map
 
 
 def pack_generator(generator: np.random.Generator) -> Values:
-    """State of a numpy generator as JSON-safe values (its 128-bit integers are plain Python integers)."""
+    """Return the state of a numpy generator as JSON-safe values (its 128-bit integers are plain Python integers)."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -90,10 +90,10 @@ def unpack_generator(generator: np.random.Generator, state: Mapping[str, Any]) -
 
 
 def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """Tensors as numpy arrays on the host, for the archive."""
+    """Return tensors as numpy arrays on the host, for the archive."""
     return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
 
 
 def to_tensors(arrays: Mapping[str, np.ndarray]) -> Tensors:
-    """Arrays of an archive as tensors of their own memory."""
+    """Return arrays of an archive as tensors of their own memory."""
     return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}

@@ -9,67 +9,22 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Literal, Protocol, Self
-
-from torch import Tensor
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from synthkit.errors import TrainingError
 from synthkit.gan.budget import Budget
 from synthkit.gan.checkpoint import Payload, Progression
+from synthkit.gan.interruption import Interruption
 from synthkit.gan.progress import ProgressSink, SilentProgress
+from synthkit.gan.stage import Stage, StageReport, StopReason
 from synthkit.gan.state import Tensors, Values
 
-StopReason = Literal["finished", "patience", "time budget", "interrupted"]
-
-
-class Stage(Protocol):
-    """One part of a fit that is trained by steps (likelihood, adversary, ...).
-
-    Attributes
-    ----------
-    name
-        Unique within a fit; names the stage in progress, logs and checkpoints.
-    total_steps
-        Length of the plan.
-    evaluate_every
-        Steps between two calls of `evaluate`.
-    """
-
-    name: str
-    total_steps: int
-    evaluate_every: int
-
-    def step(self, index: int) -> Mapping[str, float | Tensor] | None:
-        """Take optimisation step ``index`` (0-based).
-
-        May return its losses; tensors are read only when they are needed, so returning them costs no synchronisation.
-        """
-
-    def evaluate(self) -> float:
-        """Held-out score of the current state, higher is better. Must not consume random numbers of the training."""
-
-    def snapshot(self) -> Tensors:
-        """Copies of the weights that `evaluate` scores (the averaged ones where there are averaged ones)."""
-
-    def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Make a `snapshot` the current state."""
-
-    def state(self) -> tuple[Values, Tensors]:
-        """Everything that the next step depends on: parameters, optimiser moments, random generator states."""
-
-    def load_state(self, values: Values, tensors: Mapping[str, Tensor]) -> None:
-        """Continue exactly where `state` was taken."""
-
-    def recover(self) -> None:
-        """Called once after a non-finite loss, with the best weights restored: halve the learning rate."""
+__all__ = ["LogSink", "Stage", "StageReport", "StopReason", "Trainer"]
 
 
 class LogSink(Protocol):
@@ -77,43 +32,6 @@ class LogSink(Protocol):
 
     def write(self, record: Mapping[str, object]) -> None:
         """Store one record."""
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """How a stage went.
-
-    Attributes
-    ----------
-    steps
-        Steps taken, over all processes when the fit was resumed.
-    seconds
-        Wall time of the stage, in seconds, over all processes.
-    initial_score, best_score
-        Held-out score before the first step and of the state that was kept.
-    best_step
-        Steps after which the kept state was reached; 0 when no step improved on the start.
-    recovered
-        True when a non-finite loss was met and the learning rate was halved.
-    """
-
-    name: str
-    steps: int
-    seconds: float
-    initial_score: float
-    best_score: float
-    best_step: int
-    stopped_because: StopReason
-    recovered: bool = False
-
-    @property
-    def improved(self) -> bool:
-        """Whether any step improved on the state before the stage."""
-        return self.best_step > 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form, for the report of a model."""
-        return asdict(self)
 
 
 @dataclass
@@ -187,9 +105,7 @@ class Trainer:
         self._spent_before = self._progression.seconds
         self._started = time.monotonic()
         self._saved_at = self._started
-        self._interrupted = False
-        self._previous_handler: Any = None
-        self._handling = 0
+        self._interruption = Interruption()
 
     # -- the whole fit ------------------------------------------------------------------------------------------------
 
@@ -206,7 +122,7 @@ class Trainer:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C asked to stop; stages that run after that return at once."""
-        return self._interrupted
+        return self._interruption.requested
 
     @property
     def resumed(self) -> bool:
@@ -214,19 +130,19 @@ class Trainer:
         return self._resumed
 
     def message(self, text: str, **figures: float | str) -> None:
-        """One line of progress about work that has no steps; figures go to the log as they are."""
+        """Show one line of progress about work that has no steps; figures go to the log as they are."""
         self._progress.message(text)
         if self._log is not None:
             self._log.write({"message": text, "seconds": round(self.seconds, 3), **figures})
 
     def __enter__(self) -> Self:
-        self._take_signals()
+        self._interruption.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release_signals()
+        self._interruption.__exit__(kind, error, trace)
         self._progress.close()
 
     def discard_checkpoint(self) -> None:
@@ -272,9 +188,9 @@ class Trainer:
         if done is not None:
             stage.load_state(done.values["state"], done.tensors)
             report = StageReport(**done.values["report"])
-            self._progress.finish(stage.name, f"taken from the checkpoint: {_describe(report)}")
+            self._progress.finish(stage.name, f"taken from the checkpoint: {report.describe()}")
             return report
-        with self._signals():
+        with self._interruption:
             return self._train(stage, patience, seconds)
 
     def _train(self, stage: Stage, patience: int | None, seconds: float) -> StageReport:
@@ -286,7 +202,7 @@ class Trainer:
         reason: StopReason = "finished"
         while run.step < stage.total_steps:
             run.seconds = before + time.monotonic() - began
-            if self._interrupted:
+            if self.interrupted:
                 reason = "interrupted"
                 break
             if self.time_left <= 0 or run.seconds >= seconds:
@@ -395,7 +311,7 @@ class Trainer:
             stopped_because=reason,
             recovered=run.recovered,
         )
-        self._progress.finish(stage.name, _describe(report))
+        self._progress.finish(stage.name, report.describe())
         if reason != "interrupted" and self._path is not None:
             values, tensors = stage.state()
             self._progression.finished[stage.name] = Payload({"state": values, "report": report.to_dict()}, tensors)
@@ -419,39 +335,3 @@ class Trainer:
         if self._path is not None:
             progression.save(self._path)
             self._saved_at = time.monotonic()
-
-    # -- signals ------------------------------------------------------------------------------------------------------
-
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._interrupted:
-            raise KeyboardInterrupt
-        self._interrupted = True
-
-    def _take_signals(self) -> None:
-        self._handling += 1
-        # only the main thread may set handlers; elsewhere Ctrl-C stays what it was
-        if self._handling == 1 and threading.current_thread() is threading.main_thread():
-            self._previous_handler = signal.signal(signal.SIGINT, self._on_interrupt)
-
-    def _release_signals(self) -> None:
-        self._handling -= 1
-        if self._handling == 0 and self._previous_handler is not None:
-            signal.signal(signal.SIGINT, self._previous_handler)
-            self._previous_handler = None
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        self._take_signals()
-        try:
-            yield
-        finally:
-            self._release_signals()
-
-
-def _describe(report: StageReport) -> str:
-    """One line for people: what was reached, when, and why it stopped."""
-    kept = f"kept step {report.best_step}" if report.improved else "kept the start (no step improved on it)"
-    return (
-        f"held-out {report.initial_score:.4f} -> {report.best_score:.4f}, {kept}, "
-        f"{report.steps} steps in {report.seconds:.1f} s, {report.stopped_because}"
-    )
