@@ -1,8 +1,9 @@
 """The model file: one zip with a manifest (JSON), arrays (safetensors) and texts, and the safe way to write any file.
 
-A ``.synth`` file holds ``manifest.json``, one ``<group>.safetensors`` per group of arrays and any number of text files. Nothing in it
-is ever executed or unpickled. The bytes depend only on the content: entries are stored uncompressed, in sorted order, with a fixed
-time. The manifest lists the SHA-256 of every other entry and of itself, so that damage is noticed before anything is used.
+A ``.synth`` file holds ``manifest.json``, one ``<group>.safetensors`` per group of arrays and any number of text files.
+Nothing in it is ever executed or unpickled. The bytes depend only on the content: entries are stored uncompressed, in
+sorted order, with a fixed time. The manifest lists the SHA-256 of every other entry and of itself, so that damage is
+noticed before anything is used.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
 _ENTRY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*")
 _MOST_MANIFEST_BYTES = 256 * 2**20
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NAME_A_MODEL = "Name a file that `synthkit fit` wrote."
 _WRITE_AGAIN = "Write the model again, or fetch the file again."
 
 
@@ -47,7 +49,7 @@ class Archive:
     texts: dict[str, str]
 
 
-# ---------------------------------------------------------------------------------------------------------------- model file
+# -------------------- model file
 
 
 def write_archive(
@@ -64,10 +66,11 @@ def write_archive(
     path
         Where to; an existing file is replaced.
     manifest
-        What the file is, JSON-safe (numpy scalars are converted; NaN and infinities are kept as Python's JSON writes them). The keys
-        ``format``, ``format_version``, ``created_with``, ``files`` and ``checksum`` are added here.
+        What the file is, JSON-safe (numpy scalars are converted; NaN and infinities are kept as Python's JSON writes
+        them). The keys ``format``, ``format_version``, ``created_with``, ``files`` and ``checksum`` are added here.
     tensors
-        Groups of numeric or boolean arrays of any shape, by group name and array name. Strings belong into the manifest or a text.
+        Groups of numeric or boolean arrays of any shape, by group name and array name. Strings belong into the manifest
+        or a text.
     texts
         Text files by name.
 
@@ -152,7 +155,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
-    """Open a model file after a look at its table of contents, and turn every way in which a zip fails into one clear error."""
+    """Open a model file after a look at its table of contents; every way in which a zip fails becomes a clear error."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_entries(archive, path)
@@ -171,19 +174,15 @@ def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_entries(archive: zipfile.ZipFile, path: str | Path) -> None:
-    """Refuse a table of contents that `write_archive` never writes: odd or repeated names, compressed entries (zip bombs)."""
+    """Refuse contents that `write_archive` never writes: odd or repeated names, compressed entries (zip bombs)."""
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if _MANIFEST not in names:
-        raise ModelFileError(
-            f"'{path}' is a zip, but not a model file of synthkit", remedy="Name a file that `synthkit fit` wrote."
-        )
+        raise ModelFileError(f"'{path}' is a zip, but not a model file of synthkit", remedy=_NAME_A_MODEL)
     odd = [name for name in names if not _ENTRY_NAME.fullmatch(name)]
     if odd or len(set(names)) < len(names):
         raise _damaged(path, f"it has repeated or odd names of parts ({', '.join(map(repr, odd[:3])) or 'repeated'})")
-    stored = all(
-        entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size for entry in entries
-    )
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
     if not stored or sum(entry.file_size for entry in entries) > os.path.getsize(path):
         raise _damaged(path, "its parts claim to be larger than the file")
 
@@ -197,16 +196,14 @@ def _checked_manifest(archive: zipfile.ZipFile, path: str | Path) -> dict[str, A
     except (ValueError, RecursionError) as error:
         raise _damaged(path, "its manifest is not JSON") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelFileError(
-            f"'{path}' is not a model file of synthkit", remedy="Name a file that `synthkit fit` wrote."
-        )
+        raise ModelFileError(f"'{path}' is not a model file of synthkit", remedy=_NAME_A_MODEL)
     version = manifest.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise _damaged(path, f"its format version is {version!r}, expected a whole number")
     if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"the model file '{path}' has format version {version} (written with synthkit {manifest.get('created_with')}), "
-            f"but this synthkit reads versions up to {FORMAT_VERSION}",
+            f"the model file '{path}' has format version {version} "
+            f"(written with synthkit {manifest.get('created_with')}), but this synthkit reads versions up to {FORMAT_VERSION}",
             remedy="Upgrade synthkit.",
         )
     checksum = manifest.pop("checksum", None)
@@ -233,10 +230,9 @@ def _sealed_manifest(manifest: Mapping[str, Any], files: dict[str, str]) -> byte
 
 
 def _json_bytes(value: Any) -> bytes:
-    """Return canonical JSON: sorted keys, no needless space, so that equal content has equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode(
-        "utf-8", "surrogatepass"
-    )
+    """Return JSON without needless space; the order of keys is kept, because it may mean something to the writer."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _plain(value: Any) -> Any:
@@ -258,7 +254,7 @@ def _damaged(path: str | Path, why: str) -> ModelFileError:
     return ModelFileError(f"the model file '{path}' is damaged or was changed: {why}", remedy=_WRITE_AGAIN)
 
 
-# -------------------------------------------------------------------------------------------------------------- safe writing
+# -------------------- safe writing
 
 
 @contextmanager

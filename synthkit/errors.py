@@ -1,7 +1,7 @@
 """One tree of errors: each says what is wrong and what to do, and carries the exit code of the command line.
 
-Every message is one sentence that names what, where, what was expected and what was found, followed by a remedy. Nothing in this
-module imports anything heavy, so that an error can be raised from anywhere.
+Every message is one sentence that names what, where, what was expected and what was found, followed by a remedy.
+Nothing in this module imports anything heavy, so that an error can be raised from anywhere.
 """
 
 from __future__ import annotations

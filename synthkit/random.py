@@ -1,7 +1,7 @@
 """One root seed, from which every random stream of the toolkit is derived by name.
 
-A stream depends only on the root seed and on the names on the way to it, never on the order in which streams are asked for. Adding a
-consumer therefore does not disturb the others. Nothing else in the toolkit makes a generator.
+A stream depends only on the root seed and on the names on the way to it, never on the order in which streams are asked
+for. Adding a consumer therefore does not disturb the others. Nothing else in the toolkit makes a generator.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class RandomSource:
     Parameters
     ----------
     seed
-        A whole number >= 0, or None to draw one from the operating system. The seed in use is in `seed`, so that a run without a
-        chosen seed can be repeated too.
+        A whole number >= 0, or None to draw one from the operating system. The seed in use is in `seed`, so that a run
+        without a chosen seed can be repeated too.
 
     Raises
     ------
@@ -36,8 +36,9 @@ class RandomSource:
 
     Notes
     -----
-    The stream of a path of names is seeded with the SHA-256 digest of the seed, the kind of the stream and the names, each preceded
-    by its length, so that ("ab", "c") and ("a", "bc") differ. The digest enters :class:`numpy.random.SeedSequence`.
+    The stream of a path of names is seeded with the SHA-256 digest of the seed, the kind of the stream and the names,
+    each preceded by its length, so that ("ab", "c") and ("a", "bc") differ. The digest enters
+    :class:`numpy.random.SeedSequence`.
     """
 
     def __init__(self, seed: int | None) -> None:
