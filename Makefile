@@ -1,0 +1,35 @@
+# Everything runs in an environment of its own: python3 and make are all that a machine needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint bench
+
+help: ## show what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+venv: $(READY) ## create .venv with the exact versions of constraints.txt
+
+# torch first and alone: it is the largest, and a failure there is seen at once. The stamp keeps the second time quick.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(READY) ## fit, balance and evaluate a real imbalanced table
+	$(BIN)/synthkit demo
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## measure against peers (hours; writes docs/benchmarks.md)
+	$(BIN)/python evaluation/benchmarks/tables.py
