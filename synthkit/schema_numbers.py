@@ -1,0 +1,199 @@
+"""What numeric columns are: whole or continuous, two-valued, numbers of records, and codes that stand for something else."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from synthkit.errors import DataError
+from synthkit.schema import Column
+from synthkit.schema_facts import Facts, plain
+from synthkit.schema_text import is_identifier_name, is_time_name
+
+_ENOUGH_FOR_IDENTIFIER = 50
+_MOST_DECIMALS = 12
+_EXACT_INTEGER = 2**53
+# Codes that questionnaires, registries and loggers use for "not known", "not applicable", "refused" and the like.
+_NEGATIVE_CODES = frozenset({-1, -2, -3, -7, -8, -9, -77, -88, -99, -777, -888, -999, -8888, -9999, -99999, -999999})
+_POSITIVE_CODES = frozenset({77, 88, 97, 98, 99, 777, 888, 997, 998, 999, 7777, 8888, 9997, 9998, 9999, 88888, 99999, 999999, 9999999})
+
+
+class _Base(Protocol):
+    def __call__(self, facts: Facts, type_: str, *, reason: str, **fields: Any) -> Column: ...
+
+
+def number_column(facts: Facts, base: _Base, *, as_type: str | None = None, reason: str | None = None) -> Column:
+    """Describe a column of numbers.
+
+    Parameters
+    ----------
+    facts : Facts
+        With `kind` "number".
+    base : callable
+        Makes the column from its facts.
+    as_type : str, optional
+        "integer", "continuous" or "identifier" when asked for by hand.
+    reason : str, optional
+        Replaces the sentence found here.
+    """
+    values = facts.uniques
+    whole = is_whole(values)
+    if as_type is None and whole and facts.n_distinct == 2 and set(values.tolist()) == {0, 1}:
+        pair = tuple(sorted(plain(value) for value in values))  # type: ignore[type-var]
+        return base(facts, "boolean", categories=pair, reason="only zeros and ones")
+    if as_type == "identifier" or (as_type is None and whole):
+        why = reason or identifier_reason(facts)
+        if why is not None:
+            return base(facts, "identifier", reason=why, **_range(values))
+    if as_type == "integer" and not whole:
+        raise DataError(f"column {facts.name!r} cannot be integer: it has fractions", remedy="set its type to continuous")
+    codes, code_reason = find_sentinels(values, facts.counts)
+    rest = values[~np.isin(values, codes)] if codes else values
+    found = _range(rest)
+    low, high = found["minimum"], found["maximum"]
+    if (whole and as_type is None) or as_type == "integer":
+        sentence = f"{len(rest):,} distinct whole numbers between {low} and {high}"
+        if len(rest) == 1:
+            sentence = f"the one number {low}, or missing"
+        sentence += code_reason + _person_key_hint(facts)
+        return base(facts, "integer", sentinels=codes, reason=reason or sentence, **found)
+    decimals = count_decimals(rest)
+    shape = "numbers" if decimals is None else f"numbers with up to {decimals} decimal{'s' * (decimals != 1)}"
+    sentence = f"{len(rest):,} distinct {shape} between {low:g} and {high:g}{code_reason}"
+    return base(facts, "continuous", decimals=decimals, sentinels=codes, reason=reason or sentence, **found)
+
+
+def is_whole(values: npt.NDArray[Any]) -> bool:
+    """Whether all numbers are whole and small enough for a float to hold them exactly (integers of any size are)."""
+    if values.dtype.kind in "iub":
+        return True
+    if values.dtype.kind == "O":
+        return all(isinstance(value, int) for value in values)
+    return bool((values == np.rint(values)).all() and (np.abs(values) < _EXACT_INTEGER).all())
+
+
+def _range(values: npt.NDArray[Any]) -> dict[str, float | int]:
+    low, high = values.min(), values.max()
+    if is_whole(values):
+        return {"minimum": int(low), "maximum": int(high)}
+    return {"minimum": float(low), "maximum": float(high)}
+
+
+def count_decimals(values: npt.NDArray[Any]) -> int | None:
+    """The most decimals that any number has; None when the numbers use the full precision of their type.
+
+    A few numbers settle the lower end quickly, so that all of them are rounded only once or twice.
+    """
+    single = values.dtype == np.float32
+    numbers = np.abs(values.astype(np.float64))
+    most = _MOST_DECIMALS if not single else 6
+    # A float64 carries 15 digits safely, a float32 six.
+    most = min(most, max(0, (6 if single else 15) - int(np.floor(np.log10(max(numbers.max(), 1.0)))) - 1))
+    fitting = 0
+    for part in (numbers[:1000], numbers):
+        compare = part.astype(np.float32) if single else part
+        while fitting <= most:
+            rounded = np.round(part, fitting)
+            if ((rounded.astype(np.float32) if single else rounded) == compare).all():
+                break
+            fitting += 1
+    return fitting if fitting <= most else None
+
+
+# ---------------------------------------------------------------------- numbers of records
+def identifier_reason(facts: Facts) -> str | None:
+    """Why a column of whole numbers identifies records, or None.
+
+    All numbers differ, and either the name says so or it cannot be chance: numbers drawn at random from the same range
+    would have repeated themselves about n^2 / (2 range) times.
+    """
+    n = facts.n_values
+    if facts.n_distinct < n or n < _ENOUGH_FOR_IDENTIFIER or is_time_name(facts.name):
+        return None
+    values = facts.uniques
+    low, high = int(values.min()), int(values.max())
+    span = high - low + 1
+    if span <= 2 * n:
+        return f"all {n:,} values are distinct and fill {n / span:.0%} of the whole numbers between {low} and {high}: record numbers"
+    if is_identifier_name(facts.name):
+        return f"all {n:,} whole numbers are distinct and the name says that it identifies records"
+    steps = np.diff(values.astype(np.float64))
+    if (steps == steps[0]).all():
+        return f"all {n:,} values are distinct and rise in steps of {steps[0]:g}: record numbers"
+    return None
+
+
+def _person_key_hint(facts: Facts) -> str:
+    repeats = facts.n_values / facts.n_distinct
+    if is_identifier_name(facts.name) and facts.n_distinct >= _ENOUGH_FOR_IDENTIFIER and 1 < repeats < 20:
+        return f"; each comes {repeats:.1f} times on average, so give it the role person-key if it stands for a person"
+    return ""
+
+
+# ---------------------------------------------------------------------- codes among numbers
+def find_sentinels(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> tuple[tuple[float, ...], str]:
+    """Numbers that stand for something else, and the sentence part that says why.
+
+    A number counts as a code only if it comes often (0.1 % of the cells, at least five times), is whole, and lies further from
+    all other numbers than these spread: beyond their whole range for usual codes such as -999 or 99, beyond three times
+    their range for other numbers; or if it is -1, by far the most frequent low number and the only negative one.
+
+    Parameters
+    ----------
+    values : ndarray of numbers, shape (n_distinct,)
+    counts : ndarray of int, shape (n_distinct,)
+    """
+    if len(values) < 4:
+        return (), ""
+    numbers = values.astype(np.float64)
+    order = np.argsort(numbers)
+    numbers, counts = numbers[order], counts[order]
+    enough = max(5, int(np.ceil(0.001 * counts.sum())))
+    usual = np.array([value in _NEGATIVE_CODES or value in _POSITIVE_CODES for value in numbers.tolist()])
+    codes: list[int] = []
+    # From both ends inwards, at most three codes each: usual codes are judged against what lies inside all of them.
+    for end in (np.arange(len(numbers)), np.arange(len(numbers))[::-1]):
+        outer = list(end[:3])
+        while outer and not (counts[outer] >= enough).all():
+            outer.pop()
+        while outer:
+            inner = np.setdiff1d(np.arange(len(numbers)), [*outer, *codes])
+            if _apart(numbers, counts, outer, inner, usual):
+                codes += outer
+                break
+            outer.pop()
+    if not codes:
+        return (), ""
+    found = tuple(sorted(float(numbers[code]) for code in codes))
+    share = counts[codes].sum() / counts.sum()
+    listed = ", ".join(f"{code:g}" for code in found)
+    stands = "stands" if len(found) == 1 else "stand"
+    return found, f"; {listed} ({share:.1%} of the values) {stands} far apart and taken for a code"
+
+
+def _apart(
+    numbers: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.int64],
+    outer: list[int],
+    inner: npt.NDArray[np.intp],
+    usual: npt.NDArray[np.bool_],
+) -> bool:
+    if len(inner) < 3 or not (numbers[outer] == np.rint(numbers[outer])).all():
+        return False
+    low, high = numbers[inner[0]], numbers[inner[-1]]
+    spread = high - low
+    gap = min(min(abs(numbers[code] - low), abs(numbers[code] - high)) for code in outer)
+    if usual[outer].all():
+        if gap > spread * (1 if len(inner) >= 10 else 3):
+            return True
+        # -1 beside numbers that are never negative: a code when it comes far more often than its neighbours.
+        return (
+            len(outer) == 1
+            and numbers[outer[0]] == -1
+            and low >= 0
+            and len(inner) >= 20
+            and counts[outer[0]] >= 5 * counts[inner[:5]].max()
+        )
+    return len(outer) == 1 and len(inner) >= 10 and gap > 3 * spread
