@@ -86,6 +86,14 @@ class RandomSource:
         return digest.digest()
 
 
+def scoring_generator(seed: int) -> np.random.Generator:
+    """Return numpy's own generator of a seed, the one that published scores draw their rows with.
+
+    Scores compare with those of other tools only if both look at the same rows; everything else uses :class:`RandomSource`.
+    """
+    return np.random.default_rng(_checked_seed(seed))
+
+
 def _checked_seed(seed: int) -> int:
     """Return the seed as a Python int, or say why it is none."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

@@ -1,0 +1,130 @@
+"""What an evaluation returns: scores that carry their interval and their controls."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Direction = Literal["lower", "higher", "half"]
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number, with what is needed to read it.
+
+    Attributes
+    ----------
+    value
+        The score of the synthetic table; NaN when it does not apply, and then `note` says why.
+    low, high
+        Ends of the 95 % interval for other rows from the same sources; NaN when there is none.
+    ceiling
+        The same score for real held-out rows in place of the synthetic ones: what a perfect generator gets.
+    floor
+        The same score for columns drawn independently: what a generator without any relation gets.
+    n
+        Number of synthetic rows that the score rests on (of held-out rows for the utility scores).
+    direction
+        Whether "lower" or "higher" is better, or "half": nearest to 0.5.
+    note
+        What a reader must know about this one value.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    ceiling: float = math.nan
+    floor: float = math.nan
+    n: int = 0
+    direction: Direction = "lower"
+    note: str = ""
+
+    @property
+    def applies(self) -> bool:
+        """Tell whether there is a value."""
+        return not math.isnan(self.value)
+
+    def with_controls(self, *, ceiling: float, floor: float) -> Score:
+        """Return the score with its controls."""
+        return dataclasses.replace(self, ceiling=ceiling, floor=floor)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them: None in place of NaN."""
+        fields = dataclasses.asdict(self)
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a synthetic table against a real one.
+
+    Attributes
+    ----------
+    scores
+        Score by name; the names are explained in `synthkit.evaluation.metrics`.
+    columns
+        Distance of the margins of each column, worst first.
+    rows
+        Number of rows of the "real", "held-out" and "synthetic" table as scored.
+    target
+        The column that the utility scores predict, or None.
+    seed
+        Seed of every draw.
+    notes
+        What was done to the tables before scoring, in sentences.
+    """
+
+    scores: Mapping[str, Score]
+    columns: Mapping[str, float]
+    rows: Mapping[str, int]
+    target: str | None
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Score:
+        """Return a score by name."""
+        return self.scores[name]
+
+    def __str__(self) -> str:
+        """Return the readable table."""
+        return self.to_text()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values that JSON can hold."""
+        from synthkit import __version__
+
+        return {
+            "format": "synthkit-evaluation",
+            "format_version": FORMAT_VERSION,
+            "created_with": __version__,
+            "rows": dict(self.rows),
+            "target": self.target,
+            "seed": self.seed,
+            "notes": list(self.notes),
+            "scores": {name: score.to_dict() for name, score in self.scores.items()},
+            "columns": dict(self.columns),
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+    def to_text(self, *, width: int = 110) -> str:
+        """Return a table of the scores with their controls and their meaning in plain words.
+
+        Parameters
+        ----------
+        width
+            Width of the text in characters.
+        """
+        from synthkit.evaluation.text import as_text
+
+        return as_text(self, width=width)
