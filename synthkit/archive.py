@@ -202,8 +202,8 @@ def _checked_manifest(archive: zipfile.ZipFile, path: str | Path) -> dict[str, A
         raise _damaged(path, f"its format version is {version!r}, expected a whole number")
     if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"the model file '{path}' has format version {version} "
-            f"(written with synthkit {manifest.get('created_with')}), but this synthkit reads versions up to {FORMAT_VERSION}",
+            f"the model file '{path}' has format version {version}, written with synthkit "
+            f"{manifest.get('created_with')}, but this synthkit reads versions up to {FORMAT_VERSION}",
             remedy="Upgrade synthkit.",
         )
     checksum = manifest.pop("checksum", None)

@@ -1,0 +1,117 @@
+"""``synthkit fit``: from a table to a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synthkit.cli.common import INTERRUPTED, PATH, Interrupted, device_option, print_facts, quiet_option, seed_option
+
+
+@click.command()
+@click.argument("data", type=PATH)
+@click.option("-o", "--output", "output", type=PATH, required=True, metavar="MODEL", help="The model file to write.")
+@click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
+@click.option("--target", metavar="COL", help="The column that will be predicted from the others.")
+@click.option("--time-budget", default="2m", show_default=True, help="The most time to take: 90s, 2m, 1h.")
+@click.option(
+    "--loss",
+    type=click.Choice(["relativistic", "wgan-gp", "wgan", "vanilla"]),
+    default="relativistic",
+    show_default=True,
+    help="What the adversary is trained with.",
+)
+@click.option(
+    "--generator",
+    type=click.Choice(["codes", "network"]),
+    default="codes",
+    show_default=True,
+    help="Latent codes, or the classical conditional GAN from noise.",
+)
+@click.option(
+    "--adversary",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether a critic challenges the generator; auto keeps it only where it helps.",
+)
+@click.option("--no-refine", is_flag=True, help="Leave out the reweighting by boosted trees.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted fit.")
+@click.option("--log", "log", type=PATH, help="Write figures here while training, one JSON object per line.")
+@device_option
+@seed_option
+@quiet_option
+def command(
+    data: Path,
+    output: Path,
+    schema_path: Path | None,
+    target: str | None,
+    time_budget: str,
+    loss: str,
+    generator: str,
+    adversary: str,
+    no_refine: bool,
+    resume: bool,
+    log: Path | None,
+    device: str,
+    seed: int | None,
+    quiet: bool,
+) -> int:
+    """Fit a generator to the table DATA and write it to a model file.
+
+    Ctrl-C stops early and keeps the best so far. After a crash or a kill, the same command with --resume goes on where
+    the last checkpoint was taken; it lies beside the output as MODEL.checkpoint until the model is written.
+
+    \b
+    synthkit fit people.csv -o people.synth --target income
+    """
+    from synthkit.archive import check_output
+
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    inputs = [data, *([schema_path] if schema_path else [])]
+    for place in (output, checkpoint, *([log] if log else [])):
+        check_output(place, inputs=inputs)
+
+    from synthkit.gan.budget import Budget
+    from synthkit.io import read_table
+    from synthkit.schema import Schema
+
+    Budget.parse(time_budget)
+    schema = Schema.load(schema_path) if schema_path else None
+    frame = read_table(data)
+
+    from synthkit.tables.gan import TableGAN
+
+    model = TableGAN(
+        generator=generator,
+        loss=loss,
+        adversary=adversary,
+        refine=not no_refine,
+        time_budget=time_budget,
+        random_state=seed,
+        device=device,
+        verbose=not quiet,
+        log=log,
+    )
+    try:
+        model.fit(frame, schema=schema, target=target, checkpoint=checkpoint, resume=resume)
+    except KeyboardInterrupt as error:
+        kept = (
+            f"The checkpoint '{checkpoint}' is kept: go on with --resume."
+            if checkpoint.exists()
+            else "Nothing was written."
+        )
+        raise Interrupted("interrupted before there was a model", remedy=kept) from error
+    model.save(output)
+    checkpoint.unlink(missing_ok=True)
+    if not quiet:
+        print_facts(summary(model.report_, output))
+    return INTERRUPTED if model.report_.get("interrupted") else 0
+
+
+def summary(report: Mapping[str, Any], output: Path) -> dict[str, object]:
+    """Return what a fit has to tell, by name, in the order in which it is read; what the report lacks is None."""
+    return {"model": output}

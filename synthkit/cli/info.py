@@ -1,0 +1,38 @@
+"""``synthkit info``: what is in a model file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from synthkit.cli.common import PATH, json_option, json_safe, print_facts
+
+
+@click.command()
+@click.argument("model_path", metavar="MODEL", type=PATH)
+@json_option
+def command(model_path: Path, as_json: bool) -> None:
+    """Show what is in the file MODEL: its columns, how it was fitted and how well it did."""
+    from synthkit import load
+    from synthkit.archive import read_manifest
+    from synthkit.cli.fit import summary
+
+    model = load(model_path)
+    manifest = read_manifest(model_path)
+    facts = {
+        "kind": manifest["kind"],
+        "format version": manifest["format_version"],
+        "written with": f"synthkit {manifest['created_with']}",
+        "bytes": model_path.stat().st_size,
+    }
+    if as_json:
+        content = {**facts, "schema": model.schema_.to_dict(), "report": model.report_}
+        click.echo(json.dumps(json_safe(content), indent=2, ensure_ascii=False))
+        return
+    print_facts({"model": model_path, **facts, **summary(model.report_, model_path)})
+    click.echo("\ncolumns")
+    for column in model.schema_:
+        roles = f" ({', '.join(column.roles)})" if column.roles else ""
+        click.echo(f"  {column.name}: {column.type}{roles}")
