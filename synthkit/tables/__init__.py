@@ -1,0 +1,1 @@
+"""Tables: from columns to symbols and back, and the models on top of them."""
