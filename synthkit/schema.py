@@ -113,7 +113,11 @@ class Column:
         out: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if entry.default is not dataclasses.MISSING and value == entry.default and type(value) is type(entry.default):
+            if (
+                entry.default is not dataclasses.MISSING
+                and value == entry.default
+                and type(value) is type(entry.default)
+            ):
                 continue
             out[entry.name] = list(value) if isinstance(value, tuple) else value
         return out
@@ -151,18 +155,18 @@ class Schema:
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
         if not self.columns:
-            raise SchemaError("the schema has no columns", remedy="list at least one column under 'columns'")
+            raise SchemaError("the schema has no columns", remedy="List at least one column under 'columns'")
         for position, column in enumerate(self.columns):
             if column.name in self._index:
                 raise SchemaError(
-                    f"the schema describes column {column.name!r} twice", remedy="keep one of the two entries"
+                    f"the schema describes column {column.name!r} twice", remedy="Keep one of the two entries"
                 )
             self._index[column.name] = position
         targets = [column.name for column in self.columns if "target" in column.roles]
         if len(targets) > 1:
             raise SchemaError(
                 f"the schema has {len(targets)} target columns ({', '.join(map(repr, targets))}), expected at most one",
-                remedy="keep the role 'target' on one column",
+                remedy="Keep the role 'target' on one column",
             )
 
     # ------------------------------------------------------------------ looking things up
@@ -356,7 +360,8 @@ class Schema:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise SchemaError(
-                f"cannot read the schema {str(path)!r}: {reason}", remedy="write one with 'synthkit inspect DATA -o FILE'"
+                f"cannot read the schema {str(path)!r}: {reason}",
+                remedy="Write one with 'synthkit inspect DATA -o FILE'",
             ) from error
         return cls.from_yaml(text)
 

@@ -21,7 +21,7 @@ Kind = Literal["number", "boolean", "date", "text", "category"]
 
 _GRIDS = (("D", 86_400_000_000_000), ("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000),
           ("ms", 1_000_000), ("us", 1_000), ("ns", 1))  # fmt: skip
-_LEAVE_OUT = "set its type to text to leave it out, or convert it"
+_LEAVE_OUT = "Set its type to text to leave it out, or convert it"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def gather(series: pd.Series[Any], *, as_labels: bool = False) -> Facts:
         return replace(gather(_without_arrow(series), as_labels=as_labels), dtype=str(dtype), series=series)
     if isinstance(dtype, pd.CategoricalDtype):
         return _category(series, dtype)
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         return _objects(series, as_labels)
     if isinstance(dtype, pd.StringDtype):
         return _text(_facts(series.astype(object), "text", dtype=str(dtype)), as_labels)
@@ -109,17 +109,17 @@ def gather(series: pd.Series[Any], *, as_labels: bool = False) -> Facts:
     raise DataError(f"column {series.name!r} has the dtype {dtype}, which cannot be modelled", remedy=_LEAVE_OUT)
 
 
-def _facts(series: pd.Series[Any], kind: Kind, **fields: Any) -> Facts:
-    codes, uniques = pd.factorize(series)
+def _facts(cells: pd.Series[Any], kind: Kind, /, **fields: Any) -> Facts:
+    """Count distinct values; `fields` replace what the cells would tell, where these were converted."""
+    codes, found = pd.factorize(cells)
+    uniques = np.asarray(found) if isinstance(found, np.ndarray) else np.asarray(found.to_numpy())
     counts = np.bincount(codes[codes >= 0], minlength=len(uniques)).astype(np.int64)
-    if isinstance(uniques, pd.api.extensions.ExtensionArray | pd.Index):
-        uniques = np.asarray(uniques.to_numpy())
     base: dict[str, Any] = {
-        "name": str(series.name),
-        "series": series,
-        "dtype": str(series.dtype),
+        "name": str(cells.name),
+        "series": cells,
+        "dtype": str(cells.dtype),
         "kind": kind,
-        "n_rows": len(series),
+        "n_rows": len(cells),
         "n_values": int(counts.sum()),
         "uniques": uniques,
         "counts": counts,
@@ -141,7 +141,7 @@ def _refuse_infinite(facts: Facts) -> None:
         bad = np.isinf(facts.series.to_numpy(dtype=np.float64, na_value=np.nan))
         raise DataError(
             f"column {facts.name!r} holds infinite values ({describe_rows(facts.series[bad], bad)})",
-            remedy="replace them by missing cells or by a number",
+            remedy="Replace them by missing cells or by a number",
         )
 
 
@@ -150,7 +150,7 @@ def _category(series: pd.Series[Any], dtype: pd.CategoricalDtype) -> Facts:
     if not all(isinstance(value, (str, int, float, bool, np.generic)) for value in categories):
         raise DataError(
             f"column {series.name!r} has categories of type {type(categories[0]).__name__}, expected text or numbers",
-            remedy="convert them with .cat.rename_categories(str)",
+            remedy="Convert them with .cat.rename_categories(str)",
         )
     codes = series.cat.codes.to_numpy()
     counts = np.bincount(codes[codes >= 0], minlength=len(categories)).astype(np.int64)
@@ -183,7 +183,12 @@ def _objects(series: pd.Series[Any], as_labels: bool) -> Facts:
         _refuse_infinite(facts)
         return facts
     if kind == "decimal":
-        facts = _facts(pd.to_numeric(series.astype(object).map(float, na_action="ignore")), "number", dtype="decimal", series=series)
+        facts = _facts(
+            pd.to_numeric(series.astype(object).map(float, na_action="ignore")),
+            "number",
+            dtype="decimal",
+            series=series,
+        )
         _refuse_infinite(facts)
         return facts
     if kind == "date":
@@ -221,7 +226,7 @@ def mixed_error(series: pd.Series[Any], main: str, bad: npt.NDArray[np.bool_]) -
     """The error for a column of mixed types: `bad` marks the rows that are not like most."""
     return DataError(
         f"column {series.name!r} mixes types: most values are {main}s, but not {describe_rows(series[bad], bad)}",
-        remedy="correct those cells, leave them empty, or set the column's type to categorical",
+        remedy="Correct those cells, leave them empty, or set the column's type to categorical",
     )
 
 
@@ -271,7 +276,9 @@ def _numbers_in_text(facts: Facts) -> Facts:
     if is_number.all():
         if _writes_back(texts, numbers):
             return facts.as_text_numbers()
-        return replace(facts, note=", numbers in text that would not be written back the same (leading zeros or the like)")
+        return replace(
+            facts, note=", numbers in text that would not be written back the same (leading zeros or the like)"
+        )
     share = facts.counts[is_number].sum() / facts.n_values
     n_numbers = int(facts.counts[is_number].sum())
     others = texts[~is_number]

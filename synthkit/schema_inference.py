@@ -55,7 +55,7 @@ def infer_schema(
         if name == target and column.type == "constant":
             raise DataError(
                 f"the target column {name!r} has a single value in all {len(frame):,} rows, expected at least two",
-                remedy="choose another target column",
+                remedy="Choose another target column",
             )
         columns.append(column)
     schema = Schema(tuple(columns))
@@ -65,23 +65,23 @@ def infer_schema(
 def check_table(frame: pd.DataFrame) -> None:
     """Raise DataError for what cannot be described at all: no columns, odd or repeated names, fewer than two rows."""
     if frame.shape[1] == 0:
-        raise DataError("the table has no columns, expected at least one", remedy="check that this is the right file")
+        raise DataError("the table has no columns, expected at least one", remedy="Check that this is the right file")
     for name in frame.columns:
         if not isinstance(name, str):
             raise DataError(
-                f"the column name {name!r} is not text", remedy="rename it: frame.columns = frame.columns.map(str)"
+                f"the column name {name!r} is not text", remedy="Rename it: frame.columns = frame.columns.map(str)"
             )
     repeated = frame.columns[frame.columns.duplicated()].unique().tolist()
     if repeated:
         raise DataError(
             f"the column name {repeated[0]!r} appears {int((frame.columns == repeated[0]).sum())} times",
-            remedy="give every column its own name",
+            remedy="Give every column its own name",
         )
     if len(frame) < 2:
         rows = "no rows" if len(frame) == 0 else "one row"
         raise DataError(
             f"the table has {rows} and {frame.shape[1]} columns, expected at least two rows",
-            remedy="check that this is the right file",
+            remedy="Check that this is the right file",
         )
 
 
@@ -137,7 +137,12 @@ def _propose(facts: Facts) -> Column:
 
 def _base(facts: Facts, type_: str, *, reason: str, **fields: Any) -> Column:
     return Column(
-        name=facts.name, type=type_, dtype=facts.dtype, nullable=facts.nullable, reason=reason, **fields  # type: ignore[arg-type]
+        name=facts.name,
+        type=type_,
+        dtype=facts.dtype,
+        nullable=facts.nullable,
+        reason=reason,
+        **fields,  # type: ignore[arg-type]
     )
 
 
@@ -192,7 +197,10 @@ def _text(facts: Facts) -> Column:
     scale = ordered_scale(values)
     if scale is not None:
         return _base(
-            facts, "ordinal", categories=tuple(scale), reason=f"{n_distinct} steps of a scale from {scale[0]} to {scale[-1]}"
+            facts,
+            "ordinal",
+            categories=tuple(scale),
+            reason=f"{n_distinct} steps of a scale from {scale[0]} to {scale[-1]}",
         )
     if n_distinct == n >= _ENOUGH_FOR_IDENTIFIER:
         named = is_identifier_name(facts.name)
@@ -229,16 +237,16 @@ def _categorical(facts: Facts) -> Column:
 def _as_type(facts: Facts, wanted: str) -> Column:
     by_hand = "type set by hand"
     if facts.kind == "category" and wanted in ("categorical", "ordinal", "boolean"):
-        return _base(
-            facts, wanted, categories=facts.listed(facts.categories), ordered=facts.ordered, reason=by_hand
-        )
+        return _base(facts, wanted, categories=facts.listed(facts.categories), ordered=facts.ordered, reason=by_hand)
     if wanted == "categorical":
         return dataclasses.replace(_categorical(facts), reason=f"{by_hand}, {facts.n_distinct:,} distinct values")
     if wanted == "ordinal":
         labels = facts.labels()
         if all(isinstance(label, str) for label in labels):
             order = ordered_scale([str(label) for label in labels])
-            reason = by_hand if order else f"{by_hand}; categories are in alphabetical order until they are put in order"
+            reason = (
+                by_hand if order else f"{by_hand}; categories are in alphabetical order until they are put in order"
+            )
             return _base(facts, wanted, categories=tuple(order or sorted(map(str, labels))), reason=reason)
         return _base(facts, wanted, categories=tuple(sorted(labels)), reason=by_hand)  # type: ignore[type-var]
     if wanted == "boolean":
@@ -261,9 +269,7 @@ def _as_type(facts: Facts, wanted: str) -> Column:
         if facts.kind == "number":
             return number_column(facts, _base, as_type="identifier", reason=by_hand)
         values = [str(value) for value in facts.uniques]
-        return _base(
-            facts, wanted, pattern=identifier_pattern(values) or fallback_pattern(values), reason=by_hand
-        )
+        return _base(facts, wanted, pattern=identifier_pattern(values) or fallback_pattern(values), reason=by_hand)
     if facts.kind != "number":
         if not has_text_numbers(facts):
             raise _not_of_type(facts, wanted, f"its values are not numbers ({describe_rows(facts.series)})")
@@ -272,4 +278,4 @@ def _as_type(facts: Facts, wanted: str) -> Column:
 
 
 def _not_of_type(facts: Facts, wanted: str, why: str) -> DataError:
-    return DataError(f"column {facts.name!r} cannot be {wanted}: {why}", remedy="choose another type for it")
+    return DataError(f"column {facts.name!r} cannot be {wanted}: {why}", remedy="Choose another type for it")

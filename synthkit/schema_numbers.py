@@ -17,7 +17,9 @@ _MOST_DECIMALS = 12
 _EXACT_INTEGER = 2**53
 # Codes that questionnaires, registries and loggers use for "not known", "not applicable", "refused" and the like.
 _NEGATIVE_CODES = frozenset({-1, -2, -3, -7, -8, -9, -77, -88, -99, -777, -888, -999, -8888, -9999, -99999, -999999})
-_POSITIVE_CODES = frozenset({77, 88, 97, 98, 99, 777, 888, 997, 998, 999, 7777, 8888, 9997, 9998, 9999, 88888, 99999, 999999, 9999999})
+_POSITIVE_CODES = frozenset(
+    {77, 88, 97, 98, 99, 777, 888, 997, 998, 999, 7777, 8888, 9997, 9998, 9999, 88888, 99999, 999999, 9999999}
+)
 
 
 class _Base(Protocol):
@@ -48,7 +50,9 @@ def number_column(facts: Facts, base: _Base, *, as_type: str | None = None, reas
         if why is not None:
             return base(facts, "identifier", reason=why, **_range(values))
     if as_type == "integer" and not whole:
-        raise DataError(f"column {facts.name!r} cannot be integer: it has fractions", remedy="set its type to continuous")
+        raise DataError(
+            f"column {facts.name!r} cannot be integer: it has fractions", remedy="Set its type to continuous"
+        )
     codes, code_reason = find_sentinels(values, facts.counts)
     rest = values[~np.isin(values, codes)] if codes else values
     found = _range(rest)

@@ -23,7 +23,7 @@ def check_column(column: Column) -> None:
 
     where = f"column {column.name!r}"
     if not isinstance(column.name, str):
-        raise SchemaError(f"column names must be text, got {column.name!r}", remedy="put the name in quotes")
+        raise SchemaError(f"column names must be text, got {column.name!r}", remedy="Put the name in quotes")
     if column.type not in COLUMN_TYPES:
         raise SchemaError(f"{where}: {unknown_name('type', str(column.type), COLUMN_TYPES)}")
     for role in column.roles:
@@ -33,21 +33,21 @@ def check_column(column: Column) -> None:
         raise SchemaError(f"{where}: {unknown_name('granularity', str(column.granularity), GRANULARITIES)}")
     if "target" in column.roles and column.type in ("constant", "text"):
         what = "has a single value" if column.type == "constant" else "is free text, which is not modelled"
-        raise SchemaError(f"{where} cannot be the target: it {what}", remedy="choose another target column")
+        raise SchemaError(f"{where} cannot be the target: it {what}", remedy="Choose another target column")
     if column.decimals is not None and not 0 <= column.decimals <= 20:
         raise SchemaError(f"{where}: decimals must be between 0 and 20, got {column.decimals}")
     if column.categories is not None and column.type in ("categorical", "ordinal", "boolean"):
         kinds = {(type(value).__name__, value) for value in column.categories}
         if len(kinds) < len(column.categories):
-            raise SchemaError(f"{where} lists a category twice", remedy="keep each category once")
+            raise SchemaError(f"{where} lists a category twice", remedy="Keep each category once")
         if column.type == "boolean" and len(column.categories) > 2:
             raise SchemaError(
                 f"{where} is boolean but lists {len(column.categories)} categories, expected two",
-                remedy="set its type to categorical",
+                remedy="Set its type to categorical",
             )
     low, high = column.minimum, column.maximum
     if is_finite_number(low) and is_finite_number(high) and low > high:  # type: ignore[operator]
-        raise SchemaError(f"{where}: minimum {low} is above maximum {high}", remedy="swap the two")
+        raise SchemaError(f"{where}: minimum {low} is above maximum {high}", remedy="Swap the two")
 
 
 def clean_fields(fields: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def clean_fields(fields: Mapping[str, Any], *, partial: bool = False) -> dict[st
 
     if not isinstance(fields, Mapping):
         raise SchemaError(
-            f"expected a column entry such as 'name: age', got {fields!r}", remedy="write one field per line"
+            f"expected a column entry such as 'name: age', got {fields!r}", remedy="Write one field per line"
         )
     name = fields.get("name")
     where = f"column {name!r}: " if name is not None else ""
@@ -66,7 +66,7 @@ def clean_fields(fields: Mapping[str, Any], *, partial: bool = False) -> dict[st
     if not partial:
         for key in ("name", "type", "dtype"):
             if fields.get(key) is None:
-                raise SchemaError(f"{where}the field {key!r} is missing", remedy=f"add a line '{key}: ...'")
+                raise SchemaError(f"{where}the field {key!r} is missing", remedy=f"Add a line '{key}: ...'")
     return {key: _clean_value(where, key, value) for key, value in fields.items()}
 
 
@@ -75,13 +75,15 @@ def _clean_value(where: str, key: str, value: Any) -> Any:
         if value is None:
             return None if key == "categories" else ()
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise SchemaError(f"{where}{key} must be a list, got {value!r}", remedy=f"write {key}: [{value}]")
+            raise SchemaError(f"{where}{key} must be a list, got {value!r}", remedy=f"Write {key}: [{value}]")
         items = tuple(value)
-        allowed: tuple[type, ...] = {"categories": (str, int, float, bool), "sentinels": (int, float), "roles": (str,)}[key]
+        allowed: tuple[type, ...] = {"categories": (str, int, float, bool), "sentinels": (int, float), "roles": (str,)}[
+            key
+        ]
         for item in items:
             if not isinstance(item, allowed) or (key == "sentinels" and isinstance(item, bool)):
                 kind = {"categories": "text, numbers or true/false", "sentinels": "numbers", "roles": "text"}[key]
-                raise SchemaError(f"{where}{key} must hold {kind}, got {item!r}", remedy="put text in quotes")
+                raise SchemaError(f"{where}{key} must hold {kind}, got {item!r}", remedy="Put text in quotes")
         return items
     expected: tuple[tuple[type, ...], str] | None = None
     if key in _FLAGS:
@@ -97,7 +99,7 @@ def _clean_value(where: str, key: str, value: Any) -> Any:
             return "" if key == "reason" else False
         return value
     if not isinstance(value, expected[0]) or (isinstance(value, bool) and key not in _FLAGS):
-        raise SchemaError(f"{where}{key} must be {expected[1]}, got {value!r}", remedy="put text in quotes")
+        raise SchemaError(f"{where}{key} must be {expected[1]}, got {value!r}", remedy="Put text in quotes")
     return value
 
 
@@ -108,7 +110,7 @@ def check_document(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if not isinstance(content, Mapping):
         raise SchemaError(
             f"expected a schema with the keys 'format_version' and 'columns', got {type(content).__name__}",
-            remedy="write one with 'synthkit inspect DATA -o FILE'",
+            remedy="Write one with 'synthkit inspect DATA -o FILE'",
         )
     known = ("format_version", "columns")
     for key in content:
@@ -120,9 +122,9 @@ def check_document(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if version > FORMAT_VERSION:
         raise SchemaError(
             f"the schema has format_version {version}, this synthkit reads up to {FORMAT_VERSION}",
-            remedy="update synthkit",
+            remedy="Update synthkit",
         )
     columns = content.get("columns")
     if not isinstance(columns, Sequence) or isinstance(columns, str):
-        raise SchemaError("the schema has no list 'columns'", remedy="write one with 'synthkit inspect DATA -o FILE'")
+        raise SchemaError("the schema has no list 'columns'", remedy="Write one with 'synthkit inspect DATA -o FILE'")
     return list(columns)

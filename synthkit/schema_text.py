@@ -32,8 +32,13 @@ _SCALES = (
 )
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _BELOW = re.compile(r"^(?:under|below|less than|up to|<=?|≤)", re.IGNORECASE)
-_ABOVE = re.compile(r"^(?:over|above|more than|at least|>=?|≥)|(?:\+|and (?:over|above|more|older)|or more)$", re.IGNORECASE)
-_RANGE = re.compile(r"^[\[(]?[^\d]{0,2}\d[\d,]*(?:\.\d+)?[a-z%]?\s*(?:-|–|to|,|\.\.)\s*[^\d]{0,2}\d[\d,]*(?:\.\d+)?[a-z%]?[^\d]{0,8}$", re.IGNORECASE)
+_ABOVE = re.compile(
+    r"^(?:over|above|more than|at least|>=?|≥)|(?:\+|and (?:over|above|more|older)|or more)$", re.IGNORECASE
+)
+_RANGE = re.compile(
+    r"^[\[(]?[^\d]{0,2}\d[\d,]*(?:\.\d+)?[a-z%]?\s*(?:-|–|to|,|\.\.)\s*[^\d]{0,2}\d[\d,]*(?:\.\d+)?[a-z%]?[^\d]{0,8}$",
+    re.IGNORECASE,
+)
 
 _ID_WORDS = {"id", "ids", "uuid", "guid", "identifier", "key", "pk", "sno", "ssn", "mrn", "nbr", "rowid", "unnamed"}
 _ID_LAST_WORDS = {"nr", "no", "num", "number", "code", "serial", "ref", "reference", "idx"}
@@ -44,7 +49,21 @@ _ID_OWNERS = (
     "passenger|cell|gene|donor|study|participant|respondent|image|admission|stay|hadm|unit|serial"
 )
 _ID_JOINED = re.compile(rf"^(?:{_ID_OWNERS})(?:id|no|nr|num|number|key|code|nbr|idx)$")
-_TIME_WORDS = {"year", "month", "day", "date", "hour", "time", "timestamp", "week", "quarter", "age", "minute", "second", "epoch"}
+_TIME_WORDS = {
+    "year",
+    "month",
+    "day",
+    "date",
+    "hour",
+    "time",
+    "timestamp",
+    "week",
+    "quarter",
+    "age",
+    "minute",
+    "second",
+    "epoch",
+}
 
 
 def words_of(name: str) -> list[str]:
@@ -93,7 +112,9 @@ def ordered_scale(values: Sequence[str]) -> list[str] | None:
     limits = [_limits(value.strip()) for value in values]
     if any(limit is None for limit in limits):
         return None
-    pairs = sorted((limit[0], limit[1], value) for limit, value in zip(limits, values, strict=True) if limit is not None)
+    pairs = sorted(
+        (limit[0], limit[1], value) for limit, value in zip(limits, values, strict=True) if limit is not None
+    )
     if any(high > low for (_, high, _), (low, _, _) in zip(pairs, pairs[1:], strict=False)):
         return None
     return [value for _, _, value in pairs]

@@ -74,11 +74,17 @@ def dump_schema(schema: Schema) -> str:
 def parse_yaml(text: str) -> Any:
     """Plain content of YAML text; SchemaError with line and column when it is not YAML."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer implicit types
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
-        raise SchemaError(f"the schema is not valid YAML: {error.problem}{where}", remedy="correct that line") from error
+        raise SchemaError(
+            f"the schema is not valid YAML: {error.problem}{where}", remedy="Correct that line"
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SchemaError(f"the schema is not valid YAML: {first}", remedy="correct the file") from error
+        raise SchemaError(f"the schema is not valid YAML: {first}", remedy="Correct the file") from error
