@@ -149,6 +149,8 @@ def plain_warnings(debug: bool = False) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.showwarning = show
+        # shown, whatever the environment says about warnings: they tell what happened to the user's data
+        warnings.filterwarnings("default", category=UserWarning)
         yield
 
 

@@ -38,5 +38,5 @@ def command(
     where = parse_conditions(conditions, model.schema_) or None
     with TableWriter(output, model.schema_) as writer, row_progress(rows, quiet=quiet) as advance:
         for batch in model.iter_sample(rows, where=where, random_state=seed, refined=not raw):
-            writer.write(batch.to_pandas())
+            writer.write(batch)
             advance(batch.num_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -115,12 +116,10 @@ def _value(column: Column, text: str, condition: str) -> Any:
         wanted = _YES_NO[text.lower()]
         if wanted in column.categories:
             return wanted
-    numbers = [category for category in column.categories if isinstance(category, int | float)]
-    if numbers and len(numbers) == len(column.categories):
-        number = _number(column, text, condition)
-        for category in numbers:
-            if category == number:
-                return category
+    number = _as_number(text)
+    for category in column.categories:
+        if number is not None and not isinstance(category, str | bool) and category == number:
+            return category
     labels = [str(category) for category in column.categories]
     raise ConditionError(
         f"{unknown_name('value', text, labels)} in the condition {condition!r} on the column {column.name!r}",
@@ -129,16 +128,26 @@ def _value(column: Column, text: str, condition: str) -> Any:
 
 
 def _number(column: Column, text: str, condition: str) -> int | float:
-    """Return the text as a whole or decimal number."""
+    """Return the text as a whole or decimal number, or say that it is none."""
+    number = _as_number(text)
+    if number is None:
+        raise ConditionError(
+            f"the column {column.name!r} holds numbers, but the condition {condition!r} names {text!r}",
+            remedy=f"Write for example {column.name}=1..5.",
+        )
+    return number
+
+
+def _as_number(text: str) -> int | float | None:
+    """Return the text as a finite number, or None."""
     for kind in (int, float):
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
             continue
-    raise ConditionError(
-        f"the column {column.name!r} holds numbers, but the condition {condition!r} names {text!r}",
-        remedy=f"Write for example {column.name}=1..5.",
-    )
+        if math.isfinite(number):
+            return number
+    return None
 
 
 def _both(name: str, first: Any, second: Any) -> tuple[Any, Any]:
