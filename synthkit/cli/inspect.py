@@ -1,0 +1,152 @@
+"""``synthkit inspect``: what a table is made of, as a schema to read and edit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synthkit.cli.common import PATH, json_option, json_safe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthkit.schema import Column, Schema
+
+_NARROWEST = 110
+_FEW = 4
+
+
+@click.command("inspect")
+@click.argument("data", type=PATH)
+@click.option("-o", "--output", "output", type=PATH, metavar="SCHEMA", help="Write the schema here, as YAML to edit.")
+@click.option("--target", metavar="COL", help="The column that will be predicted from the others.")
+@click.option("--sensitive", multiple=True, metavar="COL", help="A column to be protected; may be given several times.")
+@click.option(
+    "--quasi-identifier",
+    "quasi_identifiers",
+    multiple=True,
+    metavar="COL",
+    help="A column that outsiders may know; may be given several times.",
+)
+@click.option("--person-key", metavar="COL", help="The column that says which rows belong to one person.")
+@json_option
+def command(
+    data: Path,
+    output: Path | None,
+    target: str | None,
+    sensitive: tuple[str, ...],
+    quasi_identifiers: tuple[str, ...],
+    person_key: str | None,
+    as_json: bool,
+) -> None:
+    r"""Propose a schema for the table DATA, and say why.
+
+    Every choice can be changed in the file that -o writes; `synthkit fit --schema` reads it.
+
+    \b
+    synthkit inspect people.csv --target income -o people.yaml
+    """
+    from synthkit.archive import check_output
+
+    if output is not None:
+        check_output(output, inputs=[data])
+
+    from synthkit.io import read_table
+    from synthkit.schema import Schema
+
+    frame = read_table(data)
+    schema = Schema.infer(frame, target=target).with_roles(
+        sensitive=sensitive, quasi_identifiers=quasi_identifiers, person_key=person_key
+    )
+    if output is not None:
+        schema.save(output)
+    notes = _notes(schema)
+    if as_json:
+        content = {
+            "rows": len(frame),
+            "missing": {column.name: int(frame[column.name].isna().sum()) for column in schema},
+            "notes": notes,
+            "schema": schema.to_dict(),
+        }
+        click.echo(json.dumps(json_safe(content), indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{data}: {len(frame):,} rows, {len(schema):,} columns")
+    _print_columns(schema, frame)
+    for note in notes:
+        click.echo(f"note: {note}")
+    if output is not None:
+        click.echo(f"schema written to {output}")
+
+
+def _notes(schema: Schema) -> list[str]:
+    """What a reader should know beside the table of columns."""
+    notes = []
+    for kind, what in (
+        ("text", "free text and will be left out"),
+        ("identifier", "identifiers; new ones will be made up"),
+    ):
+        names = [column.name for column in schema if column.type == kind]
+        if names:
+            one = {"text": what, "identifier": "an identifier; new values will be made up"}[kind]
+            listed = ", ".join(map(repr, names))
+            notes.append(f"{listed} {'is ' + one if len(names) == 1 else 'are ' + what}")
+    return notes
+
+
+def _print_columns(schema: Schema, frame: pd.DataFrame) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if console.width < _NARROWEST:
+        # Narrower than this the sentences become columns of single words; a wider line is wrapped by the terminal.
+        console = Console(highlight=False, width=_NARROWEST)
+    with_roles = any(column.roles for column in schema)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("column", style="bold", max_width=28, overflow="fold")
+    table.add_column("type", no_wrap=True)
+    table.add_column("missing", justify="right", no_wrap=True)
+    table.add_column("values", max_width=34, overflow="fold")
+    if with_roles:
+        table.add_column("role")
+    table.add_column("why")
+    for column in schema:
+        cells = [
+            column.name,
+            column.type,
+            _share(float(frame[column.name].isna().mean())),
+            describe_values(column),
+            *([", ".join(column.roles)] if with_roles else []),
+            column.reason,
+        ]
+        # Text, so that brackets in names and values are not taken for markup.
+        table.add_row(*(Text(cell, style="dim" if column.type in ("text", "constant") else "") for cell in cells))
+    console.print(table)
+
+
+def describe_values(column: Column) -> str:
+    """The range or the first categories of a column, short enough for one cell."""
+    if column.pattern is not None:
+        return column.pattern
+    if column.minimum is not None:
+        return f"{_number(column.minimum)} to {_number(column.maximum)}"
+    if column.categories is None:
+        return ""
+    shown = ", ".join(str(value) for value in column.categories[:_FEW])
+    more = len(column.categories) - _FEW
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _share(share: float) -> str:
+    if share == 0:
+        return ""
+    return "< 0.1%" if share < 0.001 else f"{share:.1%}"
