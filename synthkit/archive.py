@@ -36,7 +36,7 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
 _ENTRY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*")
 _MOST_MANIFEST_BYTES = 256 * 2**20
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NAME_A_MODEL = "Name a file that `synthkit fit` wrote."
+_ZIP_START = b"PK\x03\x04"
 _WRITE_AGAIN = "Write the model again, or fetch the file again."
 
 
@@ -167,7 +167,10 @@ def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
     except PermissionError as error:
         raise ModelFileError(f"the model file '{path}' may not be read", remedy="Check its permissions.") from error
     except zipfile.BadZipFile as error:
-        raise _damaged(path, f"it is truncated or no model file ({str(error) or 'not a zip'})") from error
+        with open(path, "rb") as file:
+            if file.read(len(_ZIP_START)) != _ZIP_START:
+                raise _no_model(path) from error
+        raise _damaged(path, "it is incomplete") from error
     except (EOFError, NotImplementedError, OSError, RuntimeError, UnicodeDecodeError, ValueError) as error:
         # zipfile lets these through for a file whose offsets or flags make no sense
         raise _damaged(path, f"it cannot be read ({error})") from error
@@ -178,7 +181,7 @@ def _check_entries(archive: zipfile.ZipFile, path: str | Path) -> None:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if _MANIFEST not in names:
-        raise ModelFileError(f"'{path}' is a zip, but not a model file of synthkit", remedy=_NAME_A_MODEL)
+        raise _no_model(path)
     odd = [name for name in names if not _ENTRY_NAME.fullmatch(name)]
     if odd or len(set(names)) < len(names):
         raise _damaged(path, f"it has repeated or odd names of parts ({', '.join(map(repr, odd[:3])) or 'repeated'})")
@@ -196,7 +199,7 @@ def _checked_manifest(archive: zipfile.ZipFile, path: str | Path) -> dict[str, A
     except (ValueError, RecursionError) as error:
         raise _damaged(path, "its manifest is not JSON") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelFileError(f"'{path}' is not a model file of synthkit", remedy=_NAME_A_MODEL)
+        raise _no_model(path)
     version = manifest.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise _damaged(path, f"its format version is {version!r}, expected a whole number")
@@ -248,6 +251,10 @@ def _plain(value: Any) -> Any:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _no_model(path: str | Path) -> ModelFileError:
+    return ModelFileError(f"'{path}' is not a model file of synthkit", remedy="Name a file that `synthkit fit` wrote.")
 
 
 def _damaged(path: str | Path, why: str) -> ModelFileError:

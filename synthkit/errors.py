@@ -35,7 +35,7 @@ class SynthkitError(Exception):
         """Return "what. remedy" in one line."""
         if not self.remedy:
             return _one_line(self.what)
-        return f"{_sentence(self.what)} {_sentence(self.remedy)}"
+        return f"{_sentence(self.what)} {_sentence(self.remedy[:1].upper() + self.remedy[1:])}"
 
 
 class InputError(SynthkitError):

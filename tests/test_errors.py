@@ -37,7 +37,7 @@ def test_an_error_without_remedy_is_only_what() -> None:
 
 @pytest.mark.parametrize(
     ("what", "remedy", "text"),
-    [("odd.", "Mend it.", "odd. Mend it."), ("odd?", "Mend it!", "odd? Mend it!"), ("odd", "Mend", "odd. Mend.")],
+    [("odd.", "Mend it.", "odd. Mend it."), ("odd?", "Mend it!", "odd? Mend it!"), ("odd", "mend", "odd. Mend.")],
 )
 def test_sentences_end_once(what: str, remedy: str, text: str) -> None:
     assert str(SynthkitError(what, remedy=remedy)) == text

@@ -60,7 +60,9 @@ def command(
     frame = read_table(data)
     names = [str(name) for name in frame.columns]
     if target not in names:
-        raise SchemaError(f"{unknown_name('column', target, names)} in '{data}'", remedy="Choose one with --target.")
+        raise SchemaError(
+            f"the table '{data}' has an {unknown_name('column', target, names)}", remedy="Choose one with --target."
+        )
     if mark in names:
         raise InputError(f"the table has a column {mark!r} already", remedy="Choose another name with --mark.")
     wanted = None if counts is None else parse_counts(counts, frame[target].dropna().unique().tolist())
@@ -101,7 +103,7 @@ def parse_counts(text: str, labels: Iterable[Any]) -> dict[Any, int]:
         name = match.group(1)
         if name not in by_text:
             raise InputError(
-                f"{unknown_name('class', name, by_text)} in --counts", remedy="Choose one that the table has."
+                f"--counts names an {unknown_name('class', name, by_text)}", remedy="Choose one that the table has."
             )
         if by_text[name] in wanted:
             raise InputError(f"--counts names the class {name!r} twice", remedy="Name each class once.")
