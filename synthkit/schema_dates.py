@@ -1,8 +1,8 @@
 """Dates that came as text: which format they are in, and reading and writing them in that format.
 
-A format is a `strptime` format with three additions, so that values are written back exactly as they came: ``%-d``, ``%-m``,
-``%-H`` and ``%-I`` are numbers without a leading zero, ``%3f`` is a fraction of a second with that many digits, and ``%z``
-(only for columns that mix offsets) is written in UTC.
+A format is a `strptime` format with three additions, so that values are written back exactly as they came: ``%-d``,
+``%-m``, ``%-H`` and ``%-I`` are numbers without a leading zero, ``%3f`` is a fraction of a second with that many
+digits, and ``%z`` (only for columns that mix offsets) is written in UTC.
 """
 
 from __future__ import annotations

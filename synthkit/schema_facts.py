@@ -112,7 +112,7 @@ def gather(series: pd.Series[Any], *, as_labels: bool = False) -> Facts:
 def _facts(cells: pd.Series[Any], kind: Kind, /, **fields: Any) -> Facts:
     """Count distinct values; `fields` replace what the cells would tell, where these were converted."""
     codes, found = pd.factorize(cells)
-    uniques = np.asarray(found) if isinstance(found, np.ndarray) else np.asarray(found.to_numpy())
+    uniques: npt.NDArray[Any] = np.asarray(pd.Series(found).to_numpy())
     counts = np.bincount(codes[codes >= 0], minlength=len(uniques)).astype(np.int64)
     base: dict[str, Any] = {
         "name": str(cells.name),
@@ -129,10 +129,12 @@ def _facts(cells: pd.Series[Any], kind: Kind, /, **fields: Any) -> Facts:
 
 def _without_arrow(series: pd.Series[Any]) -> pd.Series[Any]:
     """The column in pandas' own dtypes."""
+    cells: Any = series.array
     out = series.convert_dtypes(dtype_backend="numpy_nullable")
     if isinstance(out.dtype, pd.ArrowDtype):
-        out = pd.Series(series.array.__arrow_array__().to_pandas(), index=series.index)  # type: ignore[attr-defined]
-    return out.rename(series.name)
+        out = pd.Series(cells.__arrow_array__().to_pandas().to_numpy(dtype=object), index=series.index, dtype="object")
+    out.name = series.name
+    return out
 
 
 def _refuse_infinite(facts: Facts) -> None:
@@ -241,7 +243,7 @@ def _kind_name(value: Any) -> str:
 
 
 def describe_rows(cells: pd.Series[Any], marks: npt.NDArray[np.bool_] | None = None, most: int = 3) -> str:
-    """The first cells and the rows they stand in: "'abc' in row 7 and 'x' in row 12". The first row of data is row 1."""
+    """The first cells and their rows: "'abc' in row 7 and 'x' in row 12"; the first row of data is row 1."""
     rows = np.flatnonzero(marks) + 1 if marks is not None else np.arange(1, len(cells) + 1)
     shown = [f"{value!r} in row {row:,}" for value, row in zip(cells.tolist()[:most], rows[:most], strict=True)]
     if len(cells) > most:

@@ -1,20 +1,19 @@
 """Propose a schema from data: one look at every column, and one sentence that says why.
 
-Choices err on the side of modelling: a column is only called an identifier, free text or a code for "missing" when a person
-reading the sentence would agree.
+Choices err on the side of modelling: a column is only called an identifier, free text or a code for "missing" when a
+person reading the sentence would agree.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 
 from synthkit.errors import DataError, SchemaError, unknown_name
-from synthkit.schema import COLUMN_TYPES, Column, Schema
+from synthkit.schema import COLUMN_TYPES, Column, ColumnType, Schema
 from synthkit.schema_facts import Facts, date_facts, describe_rows, gather, has_text_numbers
 from synthkit.schema_numbers import number_column
 from synthkit.schema_rules import clean_fields
@@ -113,8 +112,7 @@ def infer_column(series: pd.Series[Any], *, as_type: str | None = None) -> Colum
             reason="type set by hand",
         )
     facts = gather(series, as_labels=as_type in ("categorical", "ordinal", "boolean", "constant"))
-    column = _propose(facts) if as_type is None else _as_type(facts, as_type)
-    return column
+    return _propose(facts) if as_type is None else _as_type(facts, cast(ColumnType, as_type))
 
 
 # ---------------------------------------------------------------------- the proposal
@@ -135,14 +133,14 @@ def _propose(facts: Facts) -> Column:
     return _text(facts)
 
 
-def _base(facts: Facts, type_: str, *, reason: str, **fields: Any) -> Column:
+def _base(facts: Facts, type_: ColumnType, *, reason: str, **fields: Any) -> Column:
     return Column(
         name=facts.name,
         type=type_,
         dtype=facts.dtype,
         nullable=facts.nullable,
         reason=reason,
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )
 
 
@@ -214,7 +212,7 @@ def _text(facts: Facts) -> Column:
             return _base(facts, "identifier", pattern=fallback_pattern(values), reason=reason)
     if is_prose(values, facts.n_rows):
         length = sum(map(len, values)) / len(values)
-        reason = f"{n_distinct:,} distinct values in {n:,} cells, {length:.0f} characters long on average: free text, left out"
+        reason = f"{n_distinct:,} distinct values in {n:,} cells, on average {length:.0f} characters long: free text"
         return _base(facts, "text", reason=reason)
     return _categorical(facts)
 
@@ -234,7 +232,7 @@ def _categorical(facts: Facts) -> Column:
 
 
 # ---------------------------------------------------------------------- a type that was asked for
-def _as_type(facts: Facts, wanted: str) -> Column:
+def _as_type(facts: Facts, wanted: ColumnType) -> Column:
     by_hand = "type set by hand"
     if facts.kind == "category" and wanted in ("categorical", "ordinal", "boolean"):
         return _base(facts, wanted, categories=facts.listed(facts.categories), ordered=facts.ordered, reason=by_hand)
@@ -248,7 +246,7 @@ def _as_type(facts: Facts, wanted: str) -> Column:
                 by_hand if order else f"{by_hand}; categories are in alphabetical order until they are put in order"
             )
             return _base(facts, wanted, categories=tuple(order or sorted(map(str, labels))), reason=reason)
-        return _base(facts, wanted, categories=tuple(sorted(labels)), reason=by_hand)  # type: ignore[type-var]
+        return _base(facts, wanted, categories=tuple(sorted(labels)), reason=by_hand)
     if wanted == "boolean":
         if facts.n_distinct > 2:
             raise _not_of_type(facts, wanted, f"it has {facts.n_distinct:,} distinct values, expected two")

@@ -1,4 +1,4 @@
-"""What numeric columns are: whole or continuous, two-valued, numbers of records, and codes that stand for something else."""
+"""What numeric columns are: whole or continuous, two-valued, numbers of records, and codes for something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synthkit.errors import DataError
-from synthkit.schema import Column
+from synthkit.schema import Column, ColumnType
 from synthkit.schema_facts import Facts, plain
 from synthkit.schema_text import is_identifier_name, is_time_name
 
@@ -23,7 +23,7 @@ _POSITIVE_CODES = frozenset(
 
 
 class _Base(Protocol):
-    def __call__(self, facts: Facts, type_: str, *, reason: str, **fields: Any) -> Column: ...
+    def __call__(self, facts: Facts, type_: ColumnType, *, reason: str, **fields: Any) -> Column: ...
 
 
 def number_column(facts: Facts, base: _Base, *, as_type: str | None = None, reason: str | None = None) -> Column:
@@ -43,7 +43,7 @@ def number_column(facts: Facts, base: _Base, *, as_type: str | None = None, reas
     values = facts.uniques
     whole = is_whole(values)
     if as_type is None and whole and facts.n_distinct == 2 and set(values.tolist()) == {0, 1}:
-        pair = tuple(sorted(plain(value) for value in values))  # type: ignore[type-var]
+        pair = tuple(sorted(plain(value) for value in values))
         return base(facts, "boolean", categories=pair, reason="only zeros and ones")
     if as_type == "identifier" or (as_type is None and whole):
         why = reason or identifier_reason(facts)
@@ -65,8 +65,16 @@ def number_column(facts: Facts, base: _Base, *, as_type: str | None = None, reas
         return base(facts, "integer", sentinels=codes, reason=reason or sentence, **found)
     decimals = count_decimals(rest)
     shape = "numbers" if decimals is None else f"numbers with up to {decimals} decimal{'s' * (decimals != 1)}"
-    sentence = f"{len(rest):,} distinct {shape} between {low:g} and {high:g}{code_reason}"
+    sentence = f"{len(rest):,} distinct {shape} between {show(low)} and {show(high)}{code_reason}"
     return base(facts, "continuous", decimals=decimals, sentinels=codes, reason=reason or sentence, **found)
+
+
+def show(number: float) -> str:
+    """A number with six digits that matter, and without an exponent where one can read it."""
+    if number == 0 or 1e-4 <= abs(number) < 1e15:
+        text = f"{number:.{max(0, 5 - int(np.floor(np.log10(abs(number))))) if number else 0}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{number:.6g}"
 
 
 def is_whole(values: npt.NDArray[Any]) -> bool:
@@ -120,7 +128,8 @@ def identifier_reason(facts: Facts) -> str | None:
     low, high = int(values.min()), int(values.max())
     span = high - low + 1
     if span <= 2 * n:
-        return f"all {n:,} values are distinct and fill {n / span:.0%} of the whole numbers between {low} and {high}: record numbers"
+        filled = f"fill {n / span:.0%} of the whole numbers between {low} and {high}"
+        return f"all {n:,} values are distinct and {filled}: record numbers"
     if is_identifier_name(facts.name):
         return f"all {n:,} whole numbers are distinct and the name says that it identifies records"
     steps = np.diff(values.astype(np.float64))
@@ -140,9 +149,10 @@ def _person_key_hint(facts: Facts) -> str:
 def find_sentinels(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> tuple[tuple[float, ...], str]:
     """Numbers that stand for something else, and the sentence part that says why.
 
-    A number counts as a code only if it comes often (0.1 % of the cells, at least five times), is whole, and lies further from
-    all other numbers than these spread: beyond their whole range for usual codes such as -999 or 99, beyond three times
-    their range for other numbers; or if it is -1, by far the most frequent low number and the only negative one.
+    A number counts as a code only if it comes often (0.1 % of the cells, at least five times), is whole, and lies
+    further from all other numbers than these spread: beyond their whole range for usual codes such as -999 or 99,
+    beyond three times their range for other numbers; or if it is -1, by far the most frequent low number and the only
+    negative one.
 
     Parameters
     ----------
@@ -173,8 +183,8 @@ def find_sentinels(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> t
     found = tuple(sorted(float(numbers[code]) for code in codes))
     share = counts[codes].sum() / counts.sum()
     listed = ", ".join(f"{code:g}" for code in found)
-    stands = "stands" if len(found) == 1 else "stand"
-    return found, f"; {listed} ({share:.1%} of the values) {stands} far apart and taken for a code"
+    what = "lies far from the others and is taken for a code" if len(found) == 1 else "lie far apart: taken for codes"
+    return found, f"; {listed} ({share:.1%} of the cells) {what}"
 
 
 def _apart(

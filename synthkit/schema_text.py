@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,7 @@ def ordered_scale(values: Sequence[str]) -> list[str] | None:
     pairs = sorted(
         (limit[0], limit[1], value) for limit, value in zip(limits, values, strict=True) if limit is not None
     )
-    if any(high > low for (_, high, _), (low, _, _) in zip(pairs, pairs[1:], strict=False)):
+    if any(high > low for (_, high, _), (low, _, _) in pairwise(pairs)):
         return None
     return [value for _, _, value in pairs]
 
@@ -158,12 +159,12 @@ _RUN = re.compile(r"[0-9]+|[A-Za-z]+|[^0-9A-Za-z]", re.DOTALL)
 
 
 def identifier_pattern(values: Sequence[str]) -> str | None:
-    """The template that all values follow, or None when they share no shape.
+    r"""The template that all values follow, or None when they share no shape.
 
     Letters stand for one character each: ``9`` digit, ``A`` upper-case letter, ``a`` lower-case letter, ``h`` / ``H``
-    hexadecimal digit, ``x`` / ``X`` digit or lower / upper-case letter, ``w`` any of these; ``{2,5}`` behind one of them repeats
-    it between two and five times; a backslash makes the next character stand for itself. ``\\P\\-99999`` is "P-" and five
-    digits.
+    hexadecimal digit, ``x`` / ``X`` digit or lower / upper-case letter, ``w`` any of these; ``{2,5}`` behind one of
+    them repeats it between two and five times; a backslash makes the next character stand for itself.
+    ``\P\-99999`` is "P-" and five digits.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def identifier_pattern(values: Sequence[str]) -> str | None:
 
 
 def fallback_pattern(values: Sequence[str]) -> str:
-    """A template for values without a common shape: letters and digits, as long as the values are, room for all of them."""
+    """A template for values without a common shape: letters and digits, as long as the values, with room for all."""
     lengths = [len(value) for value in values]
     longest = max(max(lengths), int(np.ceil(np.log(max(len(values), 2) * 100) / np.log(36))))
     return f"x{{{max(min(longest, min(lengths)), 1)},{longest}}}"

@@ -1,7 +1,7 @@
 """Between a column as the table has it and the plain numbers, dates or labels that it stands for, both ways.
 
-`as_numbers` and `from_numbers` are inverse up to the precision of a float, `as_dates` and `from_dates` up to the nanosecond;
-the dtype of the way back is that of the schema.
+`as_numbers` and `from_numbers` are inverse up to the precision of a float, `as_dates` and `from_dates` up to the
+nanosecond; the dtype of the way back is that of the schema.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def from_numbers(values: npt.ArrayLike, column: Column) -> pd.Series[Any]:
             out = out.map(decimal.Decimal, na_action="ignore")
         out = out.astype("string" if column.dtype == "string" else "object")
     else:
-        dtype = pd.api.types.pandas_dtype(column.dtype)
+        dtype = _dtype(column)
         if isinstance(dtype, np.dtype):
             out = pd.Series(numbers).astype(dtype)
         else:
@@ -116,7 +116,8 @@ def from_dates(values: npt.ArrayLike, column: Column) -> pd.Series[Any]:
     Parameters
     ----------
     values : array-like of datetime64, shape (n,)
-        NaT where missing. A time that the clocks of the zone skip is moved forward; one they repeat is the first of the two.
+        NaT where missing. A time that the clocks of the zone skip is moved forward; one they repeat is the first of
+        the two.
     column : Column
 
     Returns
@@ -126,16 +127,21 @@ def from_dates(values: npt.ArrayLike, column: Column) -> pd.Series[Any]:
     dates = pd.Series(np.asarray(values, dtype="datetime64[ns]"))
     if column.text_format is not None:
         texts = pd.Series(schema_dates.write(dates.to_numpy(), column.text_format), dtype="object")
-        out = texts if column.dtype in ("object", "date") else texts.astype(column.dtype)
+        out = texts if column.dtype == "object" else texts.astype(_dtype(column))
     elif column.dtype == "date":
         out = dates.dt.date.astype(object).where(dates.notna(), None)
     elif column.timezone is not None:
         first = np.ones(len(dates), dtype=bool)
         zoned = dates.dt.tz_localize(column.timezone, ambiguous=first, nonexistent="shift_forward")
-        out = zoned.astype(object) if column.dtype == "object" else zoned.astype(column.dtype)
+        out = zoned.astype(_dtype(column))
     else:
-        out = dates.astype(object) if column.dtype == "object" else dates.astype(column.dtype)
+        out = dates.astype(_dtype(column))
     return out.rename(column.name)
+
+
+def _dtype(column: Column) -> Any:
+    """The column's dtype; Any, because the stubs of pandas know dtypes only by literal names."""
+    return pd.api.types.pandas_dtype(column.dtype)
 
 
 def iso(value: Any) -> str:

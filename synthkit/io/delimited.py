@@ -147,7 +147,7 @@ def _not_utf8(path: Path, kind: TableFormat) -> DataError:
 # ---------------------------------------------------------------------- cells
 def _parse(path: Path, kind: TableFormat, names: list[str], wanted: list[str], **options: Any) -> pd.DataFrame:
     with reading(path, kind.compression) as stream:
-        return pd.read_csv(
+        frame: pd.DataFrame = pd.read_csv(
             stream,
             sep=kind.separator,
             header=0,
@@ -158,6 +158,7 @@ def _parse(path: Path, kind: TableFormat, names: list[str], wanted: list[str], *
             low_memory=False,
             **options or {"dtype_backend": "numpy_nullable", "float_precision": "round_trip"},
         )
+    return frame
 
 
 def _parse_text(path: Path, kind: TableFormat, names: list[str], wanted: list[str]) -> dict[str, pd.Series[Any]]:
@@ -253,7 +254,7 @@ def open_writer(path: Path, kind: TableFormat, schema: Schema | None) -> _Writer
 
 
 def _date_texts(frame: pd.DataFrame, schema: Schema) -> dict[str, Any]:
-    """Dates as text in the grid of the schema: pandas would leave out the time of day where one piece happens to have none."""
+    """Dates as text in the grid of the schema: pandas leaves out the time of day where one piece has none."""
     texts: dict[str, Any] = {}
     for name, series in frame.items():
         granularity = schema[str(name)].granularity

@@ -33,10 +33,11 @@ class FrameWriter(Protocol):
 def read_table(path: str | Path, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a table.
 
-    Text files are read as pandas reads them: whitespace after a comma is dropped, and an empty cell and the words that pandas
-    takes for it ("NA", "NaN", "N/A", "null", "None" and the like) are missing. Three things differ, so that a table that is
-    written again looks as it did: whole numbers with missing cells are "Int64" (pandas makes 3 into 3.0), numbers with leading
-    zeros stay text, and so do true and false when they are not spelled True and False. Trailing zeros (2.50) are not kept.
+    Text files are read as pandas reads them: whitespace after a comma is dropped, and an empty cell and the words that
+    pandas takes for one ("NA", "NaN", "N/A", "null", "None" and the like) are missing. Three things differ, so that a
+    table that is written again looks as it did: whole numbers with missing cells are "Int64" (pandas makes 3 into 3.0),
+    numbers with leading zeros stay text, and so do true and false when they are not spelled True and False. Trailing
+    zeros (2.50) are not kept.
 
     Parameters
     ----------
@@ -119,15 +120,15 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 class TableWriter:
-    """Write a table piece by piece with flat memory; the file appears when the block ends well, and not at all otherwise.
+    """Write a table piece by piece with flat memory; the file appears when the block ends well, or not at all.
 
     Parameters
     ----------
     path : str or Path
         The suffix decides the format, as in `read_table`.
     schema : Schema, optional
-        Makes all pieces alike where one piece alone would not tell: dates without a time of day, columns without a value.
-        Needed where nothing may be written at all.
+        Makes all pieces alike where one piece alone would not tell: dates without a time of day, columns without a
+        value. Needed where it may come to no piece at all.
 
     Examples
     --------
