@@ -83,6 +83,9 @@ class NumberScale:
             self._reject(series, np.isnat(dates) & ~missing, "dates", "override its type to categorical")
             return np.where(missing, 0, dates.astype(np.int64) // self._granule), missing
         if self.kind == "tick" and self._decimals == 0 and pd.api.types.is_integer_dtype(series.dtype):
+            if str(series.dtype).lower().startswith("uint64"):
+                too_large = series.fillna(0).to_numpy(dtype=np.uint64) > np.uint64(2**63 - 1)
+                self._reject(series, too_large, "whole numbers below 2^63", "override its type to categorical")
             if isinstance(series.dtype, np.dtype):
                 return series.to_numpy().astype(np.int64), missing
             return series.fillna(0).to_numpy(dtype=np.int64), missing

@@ -267,8 +267,7 @@ def number_statistics(series: pd.Series[Any], column: Column, *, cap: int = MAX_
 
 def blank_is_none(series: pd.Series[Any], missing: Bools) -> bool:
     """Whether the first missing cell of a column of objects is None."""
-    rows = np.flatnonzero(missing) if series.dtype == object else ()
-    return len(rows) > 0 and series.iloc[int(rows[0])] is None
+    return bool(series.dtype == object and missing.any()) and series.iloc[int(missing.argmax())] is None
 
 
 def label_statistics(series: pd.Series[Any], column: Column) -> LabelStatistics:

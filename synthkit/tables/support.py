@@ -75,17 +75,20 @@ class Support:
 
     def inside(self, numbers: Numbers, cells: Integers, noise: Floats | float) -> Floats:
         """Where in its cell a number lies, from 0 to 1; ties are spread by noise in (0, 1), .5 being their middle."""
-        width = self.widths[cells]
-        offset = np.clip(numbers - self.lowest[cells].astype(np.float64), 0.0, width)
+        width, low = self.widths[cells], self.lowest[cells]
+        offset = (np.clip(numbers, low, self.highest[cells]) - low).astype(np.float64)
         if self.integral:
-            return (offset + noise) / (width + 1.0)
+            place: Floats = (offset + noise) / (width + 1.0)
+            return place
         safe = np.where(width > 0, width, 1.0)
         return np.where(width > 0, np.clip(offset / safe, 0.0, 1.0), noise)
 
     @property
     def widths(self) -> Floats:
         """Largest minus smallest number of each cell [n_cells]."""
-        return np.asarray(self.highest.astype(np.float64) - self.lowest.astype(np.float64), dtype=np.float64)
+        if self.integral:  # unsigned, because the range of large identifiers may not fit into 63 bits
+            return (self.highest.astype(np.uint64) - self.lowest.astype(np.uint64)).astype(np.float64)
+        return np.asarray(self.highest - self.lowest, dtype=np.float64)
 
     def encode(self, numbers: Numbers, noise: Floats | float = 0.5) -> tuple[Integers, Floats]:
         """Bin of each number and its rank in the mass of that bin, strictly between 0 and 1."""
@@ -111,7 +114,8 @@ class Support:
         width = self.widths[cells]
         low = self.lowest[cells]
         if self.integral:
-            return low + np.minimum(np.floor(inside * (width + 1.0)), width).astype(np.int64)
+            step = np.minimum(np.floor(inside * (width + 1.0)), width).astype(np.uint64)
+            return np.minimum((low.astype(np.uint64) + step).astype(np.int64), self.highest[cells])
         return np.minimum(low + inside * width, self.highest[cells])
 
     def decode(self, bins: Integers, positions: Floats) -> Numbers:
