@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synthkit.evaluation import evaluate as evaluate
+    from synthkit.evaluation.evaluate import evaluate as evaluate
     from synthkit.io import read_table as read_table
     from synthkit.io import write_table as write_table
     from synthkit.schema import Schema as Schema
@@ -23,7 +23,7 @@ __all__ = ["Schema", "TableGAN", "__version__", "evaluate", "load", "read_table"
 _HOME = {
     "Schema": "synthkit.schema",
     "TableGAN": "synthkit.tables.gan",
-    "evaluate": "synthkit.evaluation",
+    "evaluate": "synthkit.evaluation.evaluate",
     "read_table": "synthkit.io",
     "write_table": "synthkit.io",
 }
