@@ -12,7 +12,7 @@ import click
 from synthkit.cli.common import PATH, quiet_option, seed_option
 from synthkit.errors import InputError, SchemaError, unknown_name
 
-_COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)")
+_COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
 
 
 @click.command()
@@ -96,7 +96,7 @@ def parse_counts(text: str, labels: Iterable[Any]) -> dict[Any, int]:
     by_text = {str(label): label for label in labels}
     wanted: dict[Any, int] = {}
     position = 0
-    while position < len(text):
+    while position < len(text) or not wanted:
         match = _COUNT.match(text, position)
         if match is None:
             raise InputError(f"--counts {text!r} is not a list of classes and rows", remedy="Write a=100,b=200.")
