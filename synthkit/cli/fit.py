@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from synthkit.cli.common import INTERRUPTED, PATH, Interrupted, device_option, print_facts, quiet_option, seed_option
+
+_MOST_LISTED = 12
 
 
 @click.command()
@@ -108,10 +111,39 @@ def command(
     model.save(output)
     checkpoint.unlink(missing_ok=True)
     if not quiet:
-        print_facts(summary(model.report_, output))
+        print_facts({"model": output, **summary(model.report_)})
     return INTERRUPTED if model.report_.get("interrupted") else 0
 
 
-def summary(report: Mapping[str, Any], output: Path) -> dict[str, object]:
-    """Return what a fit has to tell, by name, in the order in which it is read; what the report lacks is None."""
-    return {"model": output}
+def summary(report: Mapping[str, Any]) -> dict[str, object]:
+    """Return what a fit has to tell, by name and ready to print, in the order of the report.
+
+    Figures have four significant digits; an entry with entries of its own becomes one line each. Long lists (histories)
+    are for the log, not for the summary.
+    """
+    return {name.replace("_", " "): _told(value) for name, value in report.items()}
+
+
+def _told(value: Any) -> str | None:
+    """Return a value of the report as text; None for what is not told."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.4g}" if math.isfinite(value) else None
+        case str():
+            return value or None
+        case Mapping():
+            lines = [f"{str(name).replace('_', ' ')}: {told}" for name, told in _entries(value.items())]
+            return "\n".join(lines) or None
+        case list() | tuple() if 0 < len(value) <= _MOST_LISTED:
+            return "\n".join(told for _, told in _entries(enumerate(value))) or None
+    return None
+
+
+def _entries(pairs: Iterable[tuple[object, Any]]) -> list[tuple[object, str]]:
+    """Return the entries that have something to tell, each on one line."""
+    told = [(name, _told(value)) for name, value in pairs]
+    return [(name, text.replace("\n", ", ")) for name, text in told if text is not None]

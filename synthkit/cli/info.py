@@ -31,7 +31,7 @@ def command(model_path: Path, as_json: bool) -> None:
         content = {**facts, "schema": model.schema_.to_dict(), "report": model.report_}
         click.echo(json.dumps(json_safe(content), indent=2, ensure_ascii=False))
         return
-    print_facts({"model": model_path, **facts, **summary(model.report_, model_path)})
+    print_facts({"model": model_path, **facts, **summary(model.report_)})
     click.echo("\ncolumns")
     for column in model.schema_:
         roles = f" ({', '.join(column.roles)})" if column.roles else ""
