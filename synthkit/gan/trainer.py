@@ -158,7 +158,8 @@ class Trainer:
         if done is not None:
             return done
         payload = compute()
-        if self._path is not None:
+        # after an interruption this builds on a stage that is not finished: the next process does it again
+        if self._path is not None and not self.interrupted:
             self._progression.finished[name] = payload
             self._save()
         return payload
@@ -293,8 +294,9 @@ class Trainer:
 
     def _end(self, stage: Stage, run: _Run, best: Tensors, reason: StopReason) -> StageReport:
         """Score the last state, keep the best one, and put the stage into the checkpoint."""
-        if reason == "interrupted":
-            # before the extra evaluation below: a resumed run must see the plan as if nothing had happened
+        if reason == "interrupted" and self._progression.running in (None, stage.name):
+            # Before the extra evaluation below: a resumed run must see the plan as if nothing had happened. When an
+            # earlier stage was the one that was interrupted, the checkpoint stays about that one.
             self._save(stage, run, best)
         if run.evaluated_at < run.step:
             score = stage.evaluate()
