@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from synthkit.cli.common import INTERRUPTED, PATH, Interrupted, device_option, print_facts, quiet_option, seed_option
+from synthkit.cli.common import (
+    INTERRUPTED,
+    PATH,
+    Interrupted,
+    device_option,
+    json_safe,
+    print_facts,
+    quiet_option,
+    seed_option,
+)
 
 _MOST_LISTED = 12
 
@@ -121,7 +129,7 @@ def summary(report: Mapping[str, Any]) -> dict[str, object]:
     Figures have four significant digits; an entry with entries of its own becomes one line each. Long lists (histories)
     are for the log, not for the summary.
     """
-    return {name.replace("_", " "): _told(value) for name, value in report.items()}
+    return {name.replace("_", " "): _told(value) for name, value in json_safe(report).items()}
 
 
 def _told(value: Any) -> str | None:
@@ -132,7 +140,7 @@ def _told(value: Any) -> str | None:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:.4g}" if math.isfinite(value) else None
+            return f"{value:.4g}"
         case str():
             return value or None
         case Mapping():
