@@ -89,7 +89,8 @@ class RandomSource:
 def scoring_generator(seed: int) -> np.random.Generator:
     """Return numpy's own generator of a seed, the one that published scores draw their rows with.
 
-    Scores compare with those of other tools only if both look at the same rows; everything else uses :class:`RandomSource`.
+    Scores compare with those of other tools only if both look at the same rows; everything else uses
+    :class:`RandomSource`.
     """
     return np.random.default_rng(_checked_seed(seed))
 

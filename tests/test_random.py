@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkit.errors import InputError
-from synthkit.random import RandomSource
+from synthkit.random import RandomSource, scoring_generator
 
 SEEDS = st.integers(0, 2**80)
 NAMES = st.text(max_size=6)
@@ -103,3 +103,9 @@ def test_other_seeds_are_refused(seed: object) -> None:
 def test_whole_numbers_are_seeds(seed: int) -> None:
     assert RandomSource(seed).seed == int(seed)
     assert repr(RandomSource(int(seed)).child("a").child("b")) == f"RandomSource(seed={int(seed)}, path='a/b')"
+
+
+def test_scores_draw_what_numpy_draws() -> None:
+    assert scoring_generator(3).random() == np.random.default_rng(3).random()
+    with pytest.raises(InputError, match="a seed must be a whole number"):
+        scoring_generator(-3)

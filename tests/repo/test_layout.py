@@ -22,6 +22,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 500
 CONTENT_FOLDERS = ("pipelines", "privacy", "evaluation", "docs")
 HEAVY = {"torch", "pandas", "sklearn", "pyarrow", "lightgbm", "scipy", "sdmetrics", "plotly", "matplotlib"}
+GENERATOR_MAKERS = {"default_rng", "RandomState", "SeedSequence", "PCG64", "Generator", "manual_seed", "seed"}
 
 by_file = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -43,6 +44,16 @@ class TestEverySource:
                 goes_on = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
                 broad = caught in ("everything", "Exception", "BaseException")
                 assert goes_on or not broad, f"line {node.lineno} catches {caught}"
+
+    def test_makes_no_generator_of_its_own(self, path: Path) -> None:
+        """All randomness comes from the one seed, through synthkit/random.py."""
+        if path == PACKAGE / "random.py":
+            return
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                assert node.func.attr not in GENERATOR_MAKERS, f"line {node.lineno} calls {ast.unparse(node.func)}"
+            if isinstance(node, ast.Import):
+                assert "random" not in [name.name for name in node.names], f"line {node.lineno} imports random"
 
 
 def dangerous(tree: ast.AST) -> Iterator[str]:
