@@ -261,11 +261,10 @@ class NumberCodec:
             part, value = found[1] - found[0], lowest
         else:
             # No position is fine enough for so narrow a range: if a cell covers it, its value is set when decoding.
-            cells = slice(int(self.support.first[bin_index]), int(self.support.first[bin_index + 1]))
-            reach = np.minimum(self.support.highest[cells], highest) >= np.maximum(self.support.lowest[cells], lowest)
-            if not reach.any():
+            first_value = self.support.first_within(bin_index, lowest, highest)
+            if first_value is None:
                 return
-            value = max(lowest, self.support.lowest[cells][int(np.flatnonzero(reach)[0])])
+            value = first_value
             part = 2.0**-24
             found = (0.5, 0.5)
         mask[symbol] = True
@@ -313,13 +312,14 @@ class NumberCodec:
             "codec": "number",
             "n_sentinels": self._n_sentinels,
             "distinct": self._distinct,
+            "step": self.support.step,
             "blank_is_none": self._blank_is_none,
         }, arrays
 
     @classmethod
     def from_state(cls, column: Column, fields: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NumberCodec:
         """Inverse of `state`."""
-        support = Support(arrays["lowest"], arrays["highest"], arrays["mass"], arrays["first"])
+        support = Support(arrays["lowest"], arrays["highest"], arrays["mass"], arrays["first"], int(fields["step"]))
         return cls(
             column,
             arrays["specials"],

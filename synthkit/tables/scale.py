@@ -101,7 +101,9 @@ class NumberScale:
     def _reject(self, series: pd.Series[Any], wrong: Bools, expected: str, remedy: str) -> None:
         rows = np.flatnonzero(wrong)
         if rows.size:
-            found = ", ".join(f"{series.iloc[int(row)]!r} in row {int(row)}" for row in rows[:3])
+            cells = [(row, series.iloc[row]) for row in rows[:3].tolist()]
+            plain = [(row, cell.item() if isinstance(cell, np.generic) else cell) for row, cell in cells]
+            found = ", ".join(f"{cell!r} in row {row}" for row, cell in plain)
             raise DataError(f"column {self.column.name!r}: expected {expected}, got {found}", remedy=remedy)
 
     def _ranks(self, series: pd.Series[Any], missing: Bools) -> Integers:

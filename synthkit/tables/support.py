@@ -9,6 +9,7 @@ it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,16 @@ class Support:
         Share of the mass below each cell, from 0 to 1.
     first : ndarray of int64 [n_bins + 1]
         First cell of each bin, and the number of cells.
+    step : int
+        Distance of neighbouring numbers on the grid that all observed ticks lie on (100 where all amounts are in
+        hundreds).
     """
 
     lowest: Numbers
     highest: Numbers
     mass: Floats
     first: Integers
+    step: int = 1
 
     @property
     def n_bins(self) -> int:
@@ -76,18 +81,18 @@ class Support:
     def inside(self, numbers: Numbers, cells: Integers, noise: Floats | float) -> Floats:
         """Where in its cell a number lies, from 0 to 1; ties are spread by noise in (0, 1), .5 being their middle."""
         width, low = self.widths[cells], self.lowest[cells]
-        offset = (np.clip(numbers, low, self.highest[cells]) - low).astype(np.float64)
+        clipped = np.clip(numbers, low, self.highest[cells])
         if self.integral:
-            place: Floats = (offset + noise) / (width + 1.0)
-            return place
+            offset = np.floor(_distance(clipped, low) / self.step)
+            return np.asarray((offset + noise) / (width + 1.0), dtype=np.float64)
         safe = np.where(width > 0, width, 1.0)
-        return np.where(width > 0, np.clip(offset / safe, 0.0, 1.0), noise)
+        return np.where(width > 0, np.clip((clipped - low) / safe, 0.0, 1.0), noise)
 
     @property
     def widths(self) -> Floats:
-        """Largest minus smallest number of each cell [n_cells]."""
-        if self.integral:  # unsigned, because the range of large identifiers may not fit into 63 bits
-            return (self.highest.astype(np.uint64) - self.lowest.astype(np.uint64)).astype(np.float64)
+        """Largest minus smallest number of each cell [n_cells]; ticks in steps."""
+        if self.integral:
+            return _distance(self.highest, self.lowest) / self.step
         return np.asarray(self.highest - self.lowest, dtype=np.float64)
 
     def encode(self, numbers: Numbers, noise: Floats | float = 0.5) -> tuple[Integers, Floats]:
@@ -114,8 +119,10 @@ class Support:
         width = self.widths[cells]
         low = self.lowest[cells]
         if self.integral:
-            step = np.minimum(np.floor(inside * (width + 1.0)), width).astype(np.uint64)
-            return np.minimum((low.astype(np.uint64) + step).astype(np.int64), self.highest[cells])
+            steps = np.minimum(np.floor(inside * (width + 1.0)), width).astype(np.uint64)
+            return np.minimum(
+                (low.astype(np.uint64) + steps * np.uint64(self.step)).astype(np.int64), self.highest[cells]
+            )
         return np.minimum(low + inside * width, self.highest[cells])
 
     def decode(self, bins: Integers, positions: Floats) -> Numbers:
@@ -136,6 +143,17 @@ class Support:
             return None
         return (0.0 if lower <= 1 else lower / LATTICE), (1.0 if upper >= LATTICE - 1 else upper / LATTICE)
 
+    def first_within(self, bin_index: int, low: Any, high: Any) -> Any | None:
+        """Smallest possible number of a bin within [low, high], however small its mass; None if there is none."""
+        cells = slice(int(self.first[bin_index]), int(self.first[bin_index + 1]))
+        for lowest, highest in zip(self.lowest[cells].tolist(), self.highest[cells].tolist(), strict=True):
+            number = max(low, lowest)
+            if self.integral and number > lowest:
+                number = lowest - (lowest - number) // self.step * self.step
+            if number <= min(high, highest):
+                return number
+        return None
+
     def _first_position(self, bin_index: int, bound: Numbers | float, *, inclusive: bool) -> int:
         """Smallest multiple k in [1, LATTICE] whose number is >= bound (> bound unless inclusive); LATTICE if none."""
         left, right = 1, LATTICE
@@ -148,3 +166,8 @@ class Support:
             else:
                 left = middle + 1
         return left
+
+
+def _distance(upper: Numbers, lower: Numbers) -> Floats:
+    """Difference of int64 ticks; unsigned, because the range of large identifiers may not fit into 63 bits."""
+    return np.asarray(upper.astype(np.uint64) - lower.astype(np.uint64), dtype=np.float64)

@@ -63,11 +63,12 @@ def fit_support(
     """
     if not len(values):
         return Support(values, values, np.zeros(1), np.zeros(1, dtype=np.int64))
+    step = grid_step(values)
     start = np.arange(len(values)) if len(values) <= MAX_CELLS or grid else _groups(values, counts, specials, heaped)
     end = np.append(start[1:], len(values)) - 1
     lowest, highest = values[start], values[end]
     if not heaped and not grid:
-        lowest, highest = _fill_gaps(lowest, highest, end - start + 1, specials)
+        lowest, highest = _fill_gaps(lowest, highest, end - start + 1, specials, step)
     rows = np.add.reduceat(counts, start).astype(np.float64)
     mass = np.concatenate([[0.0], np.cumsum(rows)])
     if grid:
@@ -76,7 +77,14 @@ def fit_support(
         n_bins = int(np.clip(mass[-1] // _ROWS_PER_BIN, 2, max_bins))
         slot = np.floor((mass[:-1] + mass[1:]) / 2 / mass[-1] * n_bins)
         first = np.append(np.flatnonzero(np.diff(slot, prepend=-1.0)), len(rows))
-    return Support(lowest, highest, mass / mass[-1], first.astype(np.int64))
+    return Support(lowest, highest, mass / mass[-1], first.astype(np.int64), step)
+
+
+def grid_step(values: Numbers) -> int:
+    """Greatest common divisor of the distances of ascending ticks; 1 for floats and for ranges beyond 62 bits."""
+    if values.dtype.kind != "i" or len(values) < 2 or float(values[-1]) - float(values[0]) > 2**62:
+        return 1
+    return int(np.gcd.reduce(np.diff(values)))
 
 
 def _groups(values: Numbers, counts: Integers, specials: Numbers, heaped: bool) -> Integers:
@@ -101,43 +109,45 @@ def _groups(values: Numbers, counts: Integers, specials: Numbers, heaped: bool) 
     return np.flatnonzero(starts)
 
 
-def _fill_gaps(lowest: Numbers, highest: Numbers, sizes: Integers, specials: Numbers) -> tuple[Numbers, Numbers]:
+def _fill_gaps(
+    lowest: Numbers, highest: Numbers, sizes: Integers, specials: Numbers, step: int
+) -> tuple[Numbers, Numbers]:
     """Widen cells to the middle of the gap to their neighbours, so that unseen numbers between seen ones are possible.
 
     A cell of several values widens by at most their usual distance, since most of its mass is not at its edge.
     """
     if len(lowest) < 2:
         return lowest, highest
-    integral = lowest.dtype.kind == "i"
     left, right = highest[:-1], lowest[1:]
-    if integral:
-        middle = (left >> 1) + (right >> 1) + (left & right & 1)
-        below, above = middle, np.minimum(middle + 1, right)
-    else:
-        middle = left / 2 + right / 2
-        below, above = middle, middle
     spread = highest.astype(np.float64) - lowest.astype(np.float64)
     reach = np.where(sizes > 1, spread / np.maximum(sizes - 1, 1), np.inf)
-    below = _no_further(left, below, reach[:-1], integral)
-    above = _no_further(right, above, -reach[1:], integral)
+    integral = lowest.dtype.kind == "i"
+    # Half of each gap goes to either side, in whole steps; halves are taken first, or large ticks would overflow.
+    half = (right >> 1) - (left >> 1) - ((left & 1) & ~(right & 1)) if integral else right / 2 - left / 2
+    if integral:
+        half = half // step * step
+    below = left + np.minimum(half, _reachable(reach[:-1], half))
+    above = right - np.minimum(half, _reachable(reach[1:], half))
+    if integral:
+        below, above = left + (below - left) // step * step, right - (right - above) // step * step
+        touching = above == below
+        above[touching] = below[touching] + step
+    else:
+        above = np.maximum(above, below)
     # Where specials lie in the gap, cells stop before the first and begin after the last of them.
     first, last = np.searchsorted(specials, left), np.searchsorted(specials, right) - 1
     crossed = np.flatnonzero(first <= last)
-    if crossed.size:
-        if integral:
-            under, over = specials[first[crossed]] - 1, specials[last[crossed]] + 1
-        else:
-            under = np.nextafter(specials[first[crossed]], -np.inf)
-            over = np.nextafter(specials[last[crossed]], np.inf)
-        below[crossed] = np.minimum(below[crossed], under)
-        above[crossed] = np.maximum(above[crossed], over)
+    if crossed.size and integral:
+        before = left[crossed] + (specials[first[crossed]] - 1 - left[crossed]) // step * step
+        after = right[crossed] - (right[crossed] - specials[last[crossed]] - 1) // step * step
+        below[crossed] = np.minimum(below[crossed], before)
+        above[crossed] = np.maximum(above[crossed], after)
+    elif crossed.size:
+        below[crossed] = np.minimum(below[crossed], np.nextafter(specials[first[crossed]], -np.inf))
+        above[crossed] = np.maximum(above[crossed], np.nextafter(specials[last[crossed]], np.inf))
     return np.append(lowest[:1], above), np.append(below, highest[-1:])
 
 
-def _no_further(origin: Numbers, target: Numbers, reach: NDArray[np.float64], integral: bool) -> Numbers:
-    """Move from origin towards target by at most `reach` (signed)."""
-    distance = target.astype(np.float64) - origin.astype(np.float64)
-    limited = np.abs(reach) < np.abs(distance)
-    step = np.where(limited, reach, 0.0)
-    stepped = origin + (np.rint(step).astype(np.int64) if integral else step)
-    return np.where(limited, stepped, target)
+def _reachable(reach: NDArray[np.float64], like: Numbers) -> Numbers:
+    """Reach as numbers of the scale."""
+    return np.minimum(reach, 2.0**62).astype(like.dtype)

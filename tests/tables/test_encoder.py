@@ -146,7 +146,10 @@ def test_decoded_values_stay_in_the_range_and_on_the_grid(
     assert (synthetic["price"] == synthetic["price"].round(2)).all()
     assert (synthetic["hour"] == synthetic["hour"].dt.floor("h")).all()
     assert (synthetic["local"] == synthetic["local"].dt.normalize()).all()
-    assert synthetic["word"].value_counts(normalize=True).sub(frame["word"].value_counts(normalize=True)).abs().max() < 0.05
+    assert (
+        synthetic["word"].value_counts(normalize=True).sub(frame["word"].value_counts(normalize=True)).abs().max()
+        < 0.05
+    )
 
 
 def test_an_independent_draw_has_the_marginals(table: tuple[pd.DataFrame, Schema], encoder: TableEncoder) -> None:
@@ -271,9 +274,7 @@ def test_small_tables_get_few_bins_and_do_not_return_their_values(n: int) -> Non
 
 def test_dates_keep_their_zone_over_clock_changes() -> None:
     stamps = pd.Series(pd.date_range("2024-03-01", "2024-11-30", freq="h", tz="Europe/Paris"))
-    column = Column(
-        name="t", type="datetime", dtype=str(stamps.dtype), granularity="h", timezone="Europe/Paris"
-    )
+    column = Column(name="t", type="datetime", dtype=str(stamps.dtype), granularity="h", timezone="Europe/Paris")
     encoder = TableEncoder().fit(pd.DataFrame({"t": stamps}), Schema((column,)))
     synthetic = drawn(encoder, 3000)["t"]
     assert synthetic.dtype == stamps.dtype
