@@ -14,6 +14,7 @@ from synthkit.gan.features import FeatureMap
 from synthkit.gan.layers import GrowingBlock, linear, reduced_precision
 from synthkit.gan.layout import Layout
 from synthkit.gan.relaxed import RelaxedBatch, Segments
+from synthkit.random import RandomSource
 
 _QUANTILES = 513
 _CHUNK = 8192
@@ -274,7 +275,8 @@ class NetworkGenerator(nn.Module):
         layout = Layout.from_state(
             {name.removeprefix("layout/"): array for name, array in arrays.items() if name.startswith("layout/")}
         )
-        made = cls(layout, generator=torch.Generator(device=device), **settings)
+        # the starting weights are replaced at once, so any stream will do
+        made = cls(layout, generator=RandomSource(0).torch("replaced", device), **settings)
         weights = {
             name.removeprefix("network/"): torch.from_numpy(np.array(array))
             for name, array in arrays.items()
