@@ -32,11 +32,13 @@ def command(
     from synthkit import load
     from synthkit.cli.where import parse_conditions
     from synthkit.io import TableWriter, table_format
+    from synthkit.schema import Schema
 
     table_format(output)  # an unknown suffix is told before the model is read
     model = load(model_path)
     where = parse_conditions(conditions, model.schema_) or None
-    with TableWriter(output, model.schema_) as writer, row_progress(rows, quiet=quiet) as advance:
+    written = Schema(tuple(column for column in model.schema_ if column.type != "text"))  # free text is never generated
+    with TableWriter(output, written) as writer, row_progress(rows, quiet=quiet) as advance:
         for batch in model.iter_sample(rows, where=where, random_state=seed, refined=not raw):
             writer.write(batch)
             advance(batch.num_rows)
