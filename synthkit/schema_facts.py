@@ -129,10 +129,12 @@ def _facts(cells: pd.Series[Any], kind: Kind, /, **fields: Any) -> Facts:
 
 def _without_arrow(series: pd.Series[Any]) -> pd.Series[Any]:
     """The column in pandas' own dtypes."""
-    cells: Any = series.array
-    out = series.convert_dtypes(dtype_backend="numpy_nullable")
-    if isinstance(out.dtype, pd.ArrowDtype):
-        out = pd.Series(cells.__arrow_array__().to_pandas().to_numpy(dtype=object), index=series.index, dtype="object")
+    dtype: Any = series.dtype
+    if dtype.kind in "iufb":
+        out = series.convert_dtypes(dtype_backend="numpy_nullable")
+    else:
+        cells: Any = series.array
+        out = pd.Series(cells.__arrow_array__().to_pandas().to_numpy(), index=series.index)
     out.name = series.name
     return out
 

@@ -150,9 +150,9 @@ def find_sentinels(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> t
     """Numbers that stand for something else, and the sentence part that says why.
 
     A number counts as a code only if it comes often (0.1 % of the cells, at least five times), is whole, and lies
-    further from all other numbers than these spread: beyond their whole range for usual codes such as -999 or 99,
-    beyond three times their range for other numbers; or if it is -1, by far the most frequent low number and the only
-    negative one.
+    further from all other numbers than these spread: beyond their whole range for usual negative codes such as -999,
+    beyond three times their range for usual positive codes such as 999 (less far, they may be the top of a long tail)
+    and for any other number but zero; or if it is -1, by far the most frequent low number and the only negative one.
 
     Parameters
     ----------
@@ -166,19 +166,17 @@ def find_sentinels(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> t
     numbers, counts = numbers[order], counts[order]
     enough = max(5, int(np.ceil(0.001 * counts.sum())))
     usual = np.array([value in _NEGATIVE_CODES or value in _POSITIVE_CODES for value in numbers.tolist()])
-    codes: list[int] = []
-    # From both ends inwards, at most three codes each: usual codes are judged against what lies inside all of them.
-    for end in (np.arange(len(numbers)), np.arange(len(numbers))[::-1]):
-        outer = list(end[:3])
-        while outer and not (counts[outer] >= enough).all():
-            outer.pop()
-        while outer:
-            inner = np.setdiff1d(np.arange(len(numbers)), [*outer, *codes])
-            if _apart(numbers, counts, outer, inner, usual):
-                codes += outer
-                break
-            outer.pop()
-    if not codes:
+    often = counts >= enough
+    # Usual codes are judged against the numbers that are none: one code must not hide another.
+    is_code = _far_usual_codes(numbers, counts, usual & often)
+    for end in (0, -1):
+        rest = np.flatnonzero(~is_code)
+        place, inner = rest[end], numbers[np.delete(rest, end)]
+        number = numbers[place]
+        if often[place] and number == np.rint(number) and number != 0 and len(inner) >= 10:
+            is_code[place] = np.abs(inner - number).min() > 3 * np.ptp(inner)
+    codes = np.flatnonzero(is_code)
+    if len(codes) == 0:
         return (), ""
     found = tuple(sorted(float(numbers[code]) for code in codes))
     share = counts[codes].sum() / counts.sum()
@@ -187,27 +185,20 @@ def find_sentinels(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> t
     return found, f"; {listed} ({share:.1%} of the cells) {what}"
 
 
-def _apart(
-    numbers: npt.NDArray[np.float64],
-    counts: npt.NDArray[np.int64],
-    outer: list[int],
-    inner: npt.NDArray[np.intp],
-    usual: npt.NDArray[np.bool_],
-) -> bool:
-    if len(inner) < 3 or not (numbers[outer] == np.rint(numbers[outer])).all():
-        return False
-    low, high = numbers[inner[0]], numbers[inner[-1]]
-    spread = high - low
-    gap = min(min(abs(numbers[code] - low), abs(numbers[code] - high)) for code in outer)
-    if usual[outer].all():
-        if gap > spread * (1 if len(inner) >= 10 else 3):
-            return True
-        # -1 beside numbers that are never negative: a code when it comes far more often than its neighbours.
-        return (
-            len(outer) == 1
-            and numbers[outer[0]] == -1
-            and low >= 0
-            and len(inner) >= 20
-            and counts[outer[0]] >= 5 * counts[inner[:5]].max()
-        )
-    return len(outer) == 1 and len(inner) >= 10 and gap > 3 * spread
+def _far_usual_codes(
+    numbers: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], candidates: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which of the candidates lie far outside the other numbers; all are ascending."""
+    found = np.zeros(len(numbers), dtype=bool)
+    others = numbers[~candidates]
+    if len(others) < 3:
+        return found
+    low, high = others[0], others[-1]
+    inside = (numbers >= low) & (numbers <= high)
+    below, above = low - numbers, numbers - high
+    found |= candidates & (below > (high - low) * (1 if inside.sum() >= 10 else 3))
+    found |= candidates & (above > (high - low) * 3)
+    # -1 beside numbers that are never negative: a code when it comes far more often than its neighbours.
+    if low >= 0 and inside.sum() >= 20:
+        found |= candidates & (numbers == -1) & (counts >= 5 * counts[inside][:5].max())
+    return found

@@ -102,7 +102,9 @@ def as_dates(series: pd.Series[Any], column: Column) -> Dates:
         return schema_dates.parse(series.astype(object), column.text_format)
     dates = series
     if series.dtype == object or isinstance(series.dtype, pd.ArrowDtype):
-        dates = pd.to_datetime(series.astype(object), errors="coerce", utc=column.timezone is not None)
+        # Objects are dates already; the format is for text among them, which would otherwise be guessed at.
+        zoned = column.timezone is not None
+        dates = pd.to_datetime(series.astype(object), errors="coerce", utc=zoned, format="ISO8601")
         if column.timezone is not None:
             dates = dates.dt.tz_convert(column.timezone)
     if isinstance(dates.dtype, pd.DatetimeTZDtype):

@@ -37,6 +37,14 @@ _Dumper.add_representer(
 )
 
 
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Text in double quotes where it holds characters that only escapes bring back, such as other line breaks."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 class _Loader(yaml.SafeLoader):
     """Safe loader in which only true and false are booleans, dates stay text, and a key may appear once."""
 
