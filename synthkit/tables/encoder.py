@@ -27,6 +27,7 @@ from synthkit.tables.columns import ColumnCode, ColumnCodec
 from synthkit.tables.conditions import AllowedSymbols
 from synthkit.tables.label_codec import LabelCodec
 from synthkit.tables.number_codec import NumberCodec
+from synthkit.tables.packing import pack, unpack
 from synthkit.tables.statistics import (
     ColumnStatistics,
     IdentifierStatistics,
@@ -348,12 +349,10 @@ class TableEncoder:
     # ------------------------------------------------------------------ storage
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Everything learned, as a JSON-safe dictionary and numeric arrays."""
-        fields: list[dict[str, Any]] = []
-        arrays: dict[str, NDArray[Any]] = {}
-        for place, codec in enumerate([*self._modelled.values(), *self._constant.values()]):
-            own, numbers = codec.state()
-            fields.append({"name": codec.column.name, **own})
-            arrays.update({f"{place}.{key}": np.ascontiguousarray(value) for key, value in numbers.items()})
+        codecs = [*self._modelled.values(), *self._constant.values()]
+        states = [codec.state() for codec in codecs]
+        fields = [{"name": codec.column.name, **own} for codec, (own, _) in zip(codecs, states, strict=True)]
+        layout, arrays = pack([numbers for _, numbers in states])
         settings = {
             "max_bins": self.max_bins,
             "max_grid": self.max_grid,
@@ -365,6 +364,7 @@ class TableEncoder:
             "settings": settings,
             "schema": self.schema.to_dict(),
             "columns": fields,
+            "layout": layout,
             "generated": generated,
         }, arrays
 
@@ -381,9 +381,7 @@ class TableEncoder:
         try:
             encoder = cls(**fields["settings"])
             encoder._schema = Schema.from_dict(fields["schema"])
-            for place, own in enumerate(fields["columns"]):
-                prefix = f"{place}."
-                numbers = {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
+            for own, numbers in zip(fields["columns"], unpack(fields["layout"], arrays), strict=True):
                 encoder._add(codecs[own["codec"]].from_state(encoder._schema[own["name"]], own, numbers))
             for own in fields["generated"]:
                 column = encoder._schema[own["name"]]

@@ -98,7 +98,7 @@ class Support:
     def encode(self, numbers: Numbers, noise: Floats | float = 0.5) -> tuple[Integers, Floats]:
         """Bin of each number and its rank in the mass of that bin, strictly between 0 and 1."""
         cells = self.locate(numbers)
-        bins = np.searchsorted(self.first, cells, side="right") - 1
+        bins = np.repeat(np.arange(self.n_bins), np.diff(self.first))[cells]
         rank = self.mass[cells] + self.inside(numbers, cells, noise) * (self.mass[cells + 1] - self.mass[cells])
         start, end = self.mass[self.first[bins]], self.mass[self.first[bins + 1]]
         positions = np.clip((rank - start) / (end - start), 1 / LATTICE, 1 - 1 / LATTICE)
