@@ -15,7 +15,7 @@ import pandas as pd
 from synthkit import schema_dates
 from synthkit.errors import DataError
 from synthkit.schema import MAX_LISTED_CATEGORIES, Label
-from synthkit.schema_values import iso
+from synthkit.schema_values import iso, parse_numbers
 
 Kind = Literal["number", "boolean", "date", "text", "category"]
 
@@ -62,7 +62,7 @@ class Facts:
 
     def as_text_numbers(self) -> Facts:
         """The same column with its text read as numbers."""
-        numbers = pd.to_numeric(pd.Series(self.uniques, dtype="object")).to_numpy()
+        numbers = parse_numbers(pd.Series(self.uniques, dtype="object"))
         return replace(self, kind="number", uniques=numbers)
 
 
@@ -273,7 +273,7 @@ def _text(facts: Facts, as_labels: bool) -> Facts:
 def _numbers_in_text(facts: Facts) -> Facts:
     """Text that is all numbers is numbers; text that is mostly numbers is a mistake, unless it looks like codes."""
     texts = facts.uniques
-    numbers = pd.to_numeric(pd.Series(texts, dtype="object"), errors="coerce").to_numpy(dtype=np.float64)
+    numbers = parse_numbers(pd.Series(texts, dtype="object"))
     is_number = np.isfinite(numbers)
     if not is_number.any():
         return facts
@@ -298,7 +298,7 @@ def has_text_numbers(facts: Facts) -> bool:
     """Whether every value of a text column reads as a finite number."""
     if facts.kind != "text" or facts.n_values == 0:
         return False
-    numbers = pd.to_numeric(pd.Series(facts.uniques, dtype="object"), errors="coerce").to_numpy(dtype=np.float64)
+    numbers = parse_numbers(pd.Series(facts.uniques, dtype="object"))
     return bool(np.isfinite(numbers).all())
 
 

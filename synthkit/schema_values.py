@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from synthkit import schema_dates
 from synthkit.schema import Column
 
 Floats = npt.NDArray[np.float64]
+_ENDLESS_EXPONENT = re.compile(r"[eE][+-]?\d{7}")
 Dates = npt.NDArray[np.datetime64]
 
 
@@ -36,9 +38,19 @@ def as_numbers(series: pd.Series[Any], column: Column) -> Floats:
         NaN where missing.
     """
     if series.dtype == object or isinstance(series.dtype, pd.CategoricalDtype | pd.StringDtype):
-        numbers = pd.to_numeric(series.astype(object), errors="coerce")
-        return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+        return parse_numbers(series.astype(object))
     return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+
+
+def parse_numbers(cells: pd.Series[Any]) -> Floats:
+    """Numbers of cells that may be text; NaN where a cell is not a number or is missing.
+
+    Text such as "1e3000000000", which a column of hexadecimal codes may well hold, is kept from `pandas.to_numeric`: an
+    exponent beyond 32 bits ends the whole process there.
+    """
+    endless = cells.map(lambda cell: isinstance(cell, str) and _ENDLESS_EXPONENT.search(cell) is not None).astype(bool)
+    numbers = pd.to_numeric(cells.mask(endless) if endless.any() else cells, errors="coerce")
+    return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def from_numbers(values: npt.ArrayLike, column: Column) -> pd.Series[Any]:
