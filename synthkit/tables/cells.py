@@ -89,7 +89,16 @@ def cells_from(
     missing = bool((codes < 0).any())
     if missing and dtype.startswith(("int", "uint", "bool")) and "[" not in dtype and dtype != "boolean":
         dtype = "object" if dtype == "bool" else "float64"
-    source = pd.Series(list(values), dtype=dtype).array
+    source = pd.Series(list(values), dtype=dtype_of(dtype)).array
     if missing:
         return pd.Series(source.take(codes, allow_fill=True))
     return pd.Series(source.take(codes))
+
+
+def dtype_of(name: str) -> Any:
+    """The dtype that prints as `name`; pandas itself reads "string[pyarrow]" as another one than it prints."""
+    if name == "string[pyarrow]":
+        import pyarrow
+
+        return pd.ArrowDtype(pyarrow.string())
+    return pd.api.types.pandas_dtype(name)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from synthkit.errors import ConditionError, DataError, ModelFileError, SchemaError, unknown_name
 from synthkit.schema import Column, Schema
 from synthkit.schema_text import generate_identifiers
+from synthkit.tables.cells import dtype_of
 from synthkit.tables.columns import ColumnCode, ColumnCodec
 from synthkit.tables.conditions import AllowedSymbols
 from synthkit.tables.label_codec import LabelCodec
@@ -72,7 +73,7 @@ class _Generated:
         texts = generate_identifiers(self.column.pattern or _NO_SHAPE, n, rng)
         if self.missing_share > 0:
             texts[rng.random(n) < self.missing_share] = None
-        return pd.Series(texts, dtype="object").astype(self.column.dtype)  # type: ignore[call-overload, no-any-return]
+        return pd.Series(texts, dtype="object").astype(dtype_of(self.column.dtype))
 
 
 class TableEncoder:

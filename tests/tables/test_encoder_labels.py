@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,8 @@ def test_text_comes_back_when_it_is_not_rare(values: list[str | None], most: int
         pd.Series([1, None, 2] * 5, dtype="Int64"),
         pd.Series([True, None, False] * 5, dtype="boolean"),
         pd.Series(["a", None, "b"] * 5, dtype="string"),
+        pd.Series(["a", None, "b"] * 5, dtype=pd.ArrowDtype(pa.string())),
+        pd.Series([True, None, False] * 5, dtype="bool[pyarrow]"),
         pd.Series([True, None, False] * 5, dtype=object),
         pd.Series(["a", np.nan, "b"] * 5, dtype=object),
         pd.Series([3, 1, 2] * 5, dtype=np.int8),
