@@ -67,6 +67,8 @@ class FeatureMap:
         self._slope = [
             torch.tensor(slope, dtype=torch.float32, device=device) if slope.any() else None for _, slope in tables
         ]
+        # categories are seen as they are, which spares most tables most of the matrix products
+        self._plain = [base.shape[0] == base.shape[1] and np.array_equal(base, np.eye(len(base))) for base, _ in tables]
         counts = torch.tensor([base.shape[1] for base, _ in tables], dtype=torch.long)
         self.width = int(counts.sum())
         self.columns = torch.repeat_interleave(torch.arange(len(tables)), counts).to(device)
@@ -88,7 +90,7 @@ class FeatureMap:
         parts = []
         for c, symbols in enumerate(batch.symbols.split_with_sizes(self._sizes, 1)):
             slope = self._slope[c]
-            part = symbols @ self._base[c]
+            part = symbols if self._plain[c] else symbols @ self._base[c]
             if slope is not None:
                 part = part + positions[:, c, None] * (symbols @ slope)
             parts.append(part)
