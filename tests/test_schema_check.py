@@ -66,7 +66,7 @@ def test_another_kind_of_column(people: pd.DataFrame, name: str, values: Any) ->
 
 def test_dates_in_another_format() -> None:
     schema = Schema.infer(pd.DataFrame({"day": ["2020-01-01", "2020-01-02"]}))
-    with pytest.raises(DataError, match="dates written as %Y-%m-%d, but not '3.1.2020' in row 1"):
+    with pytest.raises(DataError, match=r"dates written as %Y-%m-%d, but not '3\.1\.2020' in row 1"):
         schema.check(pd.DataFrame({"day": ["3.1.2020"]}))
 
 

@@ -38,8 +38,13 @@ class TestNames:
             "customerid",
             "row.number",
             "index",
-        ]
-        + ["patient_nbr", "Unnamed: 0", "order-key", "zip_code", "sno", "encounter_id"],
+            "patient_nbr",
+            "Unnamed: 0",
+            "order-key",
+            "zip_code",
+            "sno",
+            "encounter_id",
+        ],
     )
     def test_of_identifiers(self, name: str) -> None:
         assert is_identifier_name(name)

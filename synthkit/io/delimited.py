@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -75,20 +76,18 @@ def _rows(stream: IO[bytes], kind: TableFormat) -> Generator[tuple[int, list[str
 
 
 def _header(path: Path, kind: TableFormat) -> list[str]:
-    with reading(path, kind.compression) as stream:
-        with closing(_rows(stream, kind)) as rows:
-            first = next(rows, None)
-    if first is None:
+    with reading(path, kind.compression) as stream, closing(_rows(stream, kind)) as rows:
+        first = [row for _, row in islice(rows, 2)]
+    if not first:
         raise DataError(f"the file '{path}' holds blank lines only", remedy="Check that it was written completely.")
-    # Columns without a name are called as pandas calls them.
-    names = [name if name.strip() else f"Unnamed: {position}" for position, name in enumerate(first[1])]
-    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if len(names) == 1 and separator in names[0]:
+    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
+        counts = {row[0].count(separator) for row in first if len(row) == 1}
+        if len(first) == 2 and len(first[0]) == len(first[1]) == 1 and len(counts) == 1 and counts != {0}:
             expected = "tabs" if kind.separator == "\t" else "commas"
-            raise DataError(
-                f"the columns of '{path}' are separated by {word}, expected {expected}",
-                remedy="Name it .tsv." if word == "tabs" else f"Save it with {expected}.",
-            )
+            remedy = {"tabs": "Name it .tsv.", "commas": "Name it .csv."}.get(word, f"Save it with {expected}.")
+            raise DataError(f"the columns of '{path}' are separated by {word}, expected {expected}", remedy=remedy)
+    # Columns without a name are called as pandas calls them.
+    names = [name if name.strip() else f"Unnamed: {position}" for position, name in enumerate(first[0])]
     return names
 
 
