@@ -1,7 +1,7 @@
-"""Interpolation between neighbours for tables of numbers and categories: the baseline that generators are measured against.
+"""Interpolation between neighbours in tables of numbers and categories: the baseline for generators.
 
-SMOTE and SMOTE-NC of Chawla et al. (2002), JAIR 16, with missing values, whole numbers, decimals and dates kept. It knows no density: new
-rows lie between real ones, near copies where neighbours are near, and it guards nobody's privacy.
+SMOTE and SMOTE-NC of Chawla et al. (2002), JAIR 16, with missing values, whole numbers, decimals and dates kept. It
+knows no density: new rows lie between real ones, near copies where neighbours are near, and it guards nobody's privacy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from synthkit.balance.plan import rows_to_add
 from synthkit.evaluation.view import TableView
 from synthkit.random import RandomSource
 
-# In units of a number's standard deviation: two different categories are as far apart as numbers that differ by 0.7 deviations.
+# In units of a number's standard deviation: two different categories are as far apart as numbers that differ by 0.7
+# deviations.
 _CATEGORY_WEIGHT = 0.5
 _MOST_DECIMALS = 8
 _DECIMAL_ROWS = 2000
@@ -109,7 +110,8 @@ def _by_class(
     """Draw the given number of rows of each class."""
     parts = []
     for label, count in counts.items():
-        member = frame[target].isna() if pd.isna(label) else frame[target] == label
+        # A missing label differs from itself.
+        member = frame[target] == label if label == label else frame[target].isna()
         rows = frame[member.to_numpy(dtype=bool, na_value=False)]
         parts.append(_interpolate(rows.reset_index(drop=True), count, n_neighbours, generator))
     return pd.concat(parts, ignore_index=True)
@@ -158,7 +160,7 @@ def _neighbours(
 
 
 def _vote(codes: npt.NDArray[np.int64], neighbours: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return for each row the neighbour that holds the most frequent category; the nearest of them when votes are equal."""
+    """Return for each row the nearest of the neighbours that hold the most frequent category."""
     votes = codes[neighbours]
     support = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
     winner: npt.NDArray[np.int64] = neighbours[np.arange(len(votes)), support.argmax(axis=1)]

@@ -1,6 +1,7 @@
-"""Copies: do synthetic rows lie nearer to the rows the generator learned from than to rows it never saw?
+"""Copies: whether synthetic rows lie nearer to the rows that the generator learned from than to others.
 
-A copied table passes every fidelity score; only this page catches it. It is a check of memorising, not a privacy guarantee.
+A copied table passes every fidelity score; only this page catches it. It is a check of memorising, not a privacy
+guarantee.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def copy_scores(
     Returns
     -------
     dict of Score
-        ``dcr_share``: share of synthetic rows whose nearest training row is nearer than their nearest held-out row (ties count one half),
-        0.5 without memorising. ``exact_train`` and ``exact_test``: share of synthetic rows that are a training or held-out row; the first
-        may not exceed the second, up to chance.
+        ``dcr_share``: share of synthetic rows whose nearest training row is nearer than their nearest held-out row
+        (ties count one half), 0.5 without memorising. ``exact_train`` and ``exact_test``: share of synthetic rows that
+        are a training or held-out row; the first may not exceed the second, up to chance.
     """
     m = min(len(train), len(test))
     chosen = generator.permutation(len(synthetic))[:most_rows]
@@ -63,15 +64,13 @@ def copy_scores(
     return scores
 
 
-def copied_score(train: CodedTable, test: CodedTable, synthetic: CodedTable) -> Score:
+def copied_score(train: CodedTable, synthetic: CodedTable) -> Score:
     """Return the share of all synthetic rows that equal some training row in every column.
 
-    The ceiling is the share of held-out rows that do: in a table with few distinct rows repeats are no copies.
+    To be read beside the same share of held-out rows: in a table with few distinct rows repeats are no copies.
     """
     known = np.unique(_row_hashes(train))
-    value, low, high = mean_interval(np.isin(_row_hashes(synthetic), known))
-    natural = float(np.isin(_row_hashes(test), known).mean())
-    return Score(value, low, high, ceiling=natural, n=len(synthetic), direction="lower")
+    return Score(*mean_interval(np.isin(_row_hashes(synthetic), known)), n=len(synthetic), direction="lower")
 
 
 def _nearest(reference: npt.NDArray[np.float32], points: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -86,5 +85,4 @@ def _row_hashes(table: CodedTable) -> npt.NDArray[np.uint64]:
     """Return a 64-bit hash of each row; missing numbers are equal to each other."""
     parts = {f"n{position}": column + 0.0 for position, column in enumerate(table.numbers.T)}
     parts |= {f"c{position}": column for position, column in enumerate(table.codes.T)}
-    hashes: npt.NDArray[np.uint64] = pd.util.hash_pandas_object(pd.DataFrame(parts), index=False).to_numpy(np.uint64)
-    return hashes
+    return pd.util.hash_pandas_object(pd.DataFrame(parts), index=False).to_numpy().astype(np.uint64)

@@ -1,6 +1,7 @@
-"""Coverage: does the synthetic table lie where real rows lie, and does it reach all of them?
+"""Coverage: whether synthetic rows lie where real rows lie, and reach all of them.
 
-Improved precision and recall of Kynkaanniemi et al. (2019), density and coverage of Naeem et al. (2020), in the standardised indicator view.
+Improved precision and recall of Kynkaanniemi et al. (2019), density and coverage of Naeem et al. (2020), in the
+standardised indicator view.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def coverage_scores(
     n_neighbours = min(n_neighbours, *(len(table) - 1 for table in drawn))
     n = len(drawn[1])
     if n_neighbours < 1:
-        return {name: Score(float("nan"), n=n, direction="higher", note="needs two rows of either kind") for name in NAMES}
+        return {
+            name: Score(float("nan"), n=n, direction="higher", note="needs two rows of either kind") for name in NAMES
+        }
     points = [view.linear(table) for table in drawn]
     real_radius, synthetic_radius = (_radius(rows, n_neighbours) for rows in points)
     distances = pairwise_distances(points[0], points[1])

@@ -1,7 +1,8 @@
-"""Detection: can a classifier tell synthetic rows from real ones?
+"""Detection: whether a classifier can tell synthetic rows from real ones.
 
-The two-sample test of Lopez-Paz and Oquab (2017), "Revisiting Classifier Two-Sample Tests", with the area under the ROC curve in place of
-the accuracy. 0.5 means that the classifier finds nothing. A boosted-tree model sees what marginals, correlations and a linear model miss.
+The two-sample test of Lopez-Paz and Oquab (2017), Revisiting Classifier Two-Sample Tests, with the area under the ROC
+curve in place of the accuracy. 0.5 means that the classifier finds nothing. Boosted trees see what margins,
+correlations and a linear model miss.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def evaluate(
     synthetic
         The table to judge, with the same columns in any order.
     test
-        Real rows that the generator never saw. Without them a fifth of `real` is split off; the result then says so, because the scores of
-        copies cannot be trusted when the generator saw those rows.
+        Real rows that the generator never saw. Without them a fifth of `real` is split off; the result then says so,
+        because the scores of copies cannot be trusted when the generator saw those rows.
     target
         The column that the utility scores predict; without it there are none.
     seed
@@ -76,13 +76,20 @@ def evaluate(
         train = train.drop(index=held_out.index).reset_index(drop=True)
         held_out = held_out.reset_index(drop=True)
         notes.append(
-            f"no held-out table was given, so {len(held_out):,} rows were split off the real one; if the generator learned from them, "
-            "utility looks a little too good and the nearest-record share cannot show memorising."
+            f"no held-out table was given, so {len(held_out):,} rows were split off the real one; if the generator"
+            " learned from them, utility looks a little too good and the nearest-record share cannot show memorising."
         )
     view = TableView(train)
     coded = view.code(train), view.code(held_out), view.code(tables.synthetic)
     scores = _scores(view, (train, coded[0]), (held_out, coded[1]), (tables.synthetic, coded[2]), target, seed)
-    scores = _with_controls(scores, view, (train, coded[0]), (held_out, coded[1]), len(synthetic), target, seed)
+    controls = _controls(view, (train, coded[0]), (held_out, coded[1]), len(synthetic), target, seed)
+    nothing = Score(float("nan"))
+    scores = {
+        name: score.with_controls(
+            ceiling=controls["ceiling"].get(name, nothing).value, floor=controls["floor"].get(name, nothing).value
+        )
+        for name, score in scores.items()
+    }
     errors = shape_errors(view, coded[0], coded[2])
     return Evaluation(
         scores=scores,
@@ -123,13 +130,45 @@ def score_table(
     return _scores(view, real, held_out, made, target, seed)
 
 
+def control_scores(
+    train: pd.DataFrame, test: pd.DataFrame, *, target: str | None = None, seed: int = 0
+) -> dict[str, dict[str, Score]]:
+    """Return what real held-out rows and independent columns score when they stand in for a synthetic table.
+
+    Parameters
+    ----------
+    train, test
+        The rows that a generator would learn from, and real rows that it would never see.
+    target
+        The column that the utility scores predict, or None for no utility scores.
+    seed
+        Seed of every draw.
+
+    Returns
+    -------
+    dict
+        The scores by name under "ceiling" (held-out rows) and "floor" (independent columns).
+
+    Raises
+    ------
+    SchemaError, DataError
+        As in `evaluate`.
+    """
+    tables = _checked(train, train, test, target)
+    if tables.test is None:
+        raise InputError("the controls need held-out rows")
+    view = TableView(tables.real)
+    real, held_out = (tables.real, view.code(tables.real)), (tables.test, view.code(tables.test))
+    return _controls(view, real, held_out, len(train), target, seed)
+
+
 Table = tuple[pd.DataFrame, CodedTable]
 
 
 def _scores(
     view: TableView, train: Table, test: Table, synthetic: Table, target: str | None, seed: int
 ) -> dict[str, Score]:
-    """Return all scores of a table. Each draws from the start of the same stream, so that each can be computed alone."""
+    """Return all scores; each draws from the start of the same stream, so that each can be computed alone."""
     real, held_out, made = train[1], test[1], synthetic[1]
     scores = {
         "shape_err": shape_score(view, real, made, scoring_generator(seed)),
@@ -145,43 +184,36 @@ def _scores(
             score = utility_score(view, source, test, target, scoring_generator(seed))
             scores[name] = dataclasses.replace(score, note=score.note or measure)
     scores |= copy_scores(view, real, held_out, made, scoring_generator(seed))
-    scores["copied"] = copied_score(real, held_out, made)
+    scores["copied"] = copied_score(real, made)
     return scores
 
 
-def _with_controls(
-    scores: dict[str, Score], view: TableView, train: Table, test: Table, n_rows: int, target: str | None, seed: int
-) -> dict[str, Score]:
-    """Add the ceiling and the floor of every score that has them."""
+def _controls(
+    view: TableView, train: Table, test: Table, n_rows: int, target: str | None, seed: int
+) -> dict[str, dict[str, Score]]:
+    """Return the scores of held-out rows and of independent columns in place of the synthetic rows."""
     frame = independent_columns(train[0], n_rows, scoring_generator(seed))
     independent = frame, view.code(frame)
-    real = train[1]
-    # A score of real rows against real ones needs rows on three sides: half of the held-out rows play the synthetic ones.
-    order = scoring_generator(seed).permutation(len(test[0]))
-    halves = test[1].take(order[: len(order) // 2]), test[1].take(order[len(order) // 2 :])
-    control = {
-        "ceiling": _control_scores(view, real, test[1], seed) | copy_scores(view, real, *halves, scoring_generator(seed)),
-        "floor": _control_scores(view, real, independent[1], seed)
-        | copy_scores(view, real, test[1], independent[1], scoring_generator(seed)),
-    }
-    against_test = detection_score(
-        view, test[1], independent[1], scoring_generator(seed), model="trees", most_rows=_CONTROL_ROWS
+    real, held_out = train[1], test[1]
+    # Where held-out rows would meet themselves, one half of them plays the synthetic table.
+    order = scoring_generator(seed).permutation(len(held_out))
+    halves = held_out.take(order[: len(order) // 2]), held_out.take(order[len(order) // 2 :])
+    ceiling = _control_scores(view, real, held_out, seed)
+    ceiling["c2st_tree_test"] = detection_score(view, *halves, scoring_generator(seed), model="trees")
+    ceiling |= copy_scores(view, real, *halves, scoring_generator(seed))
+    ceiling["copied"] = copied_score(real, held_out)
+    floor = _control_scores(view, real, independent[1], seed)
+    floor["c2st_tree_test"] = detection_score(
+        view, held_out, independent[1], scoring_generator(seed), model="trees", most_rows=_CONTROL_ROWS
     )
-    # Held-out rows against held-out rows: one half plays the synthetic table.
-    control["ceiling"]["c2st_tree_test"] = detection_score(view, *halves, scoring_generator(seed), model="trees")
-    control["floor"] |= {"c2st_tree_test": against_test, "copied": copied_score(real, test[1], independent[1])}
-    control["ceiling"]["copied"] = scores["copied"]
-    nothing = Score(float("nan"))
+    floor |= copy_scores(view, real, held_out, independent[1], scoring_generator(seed))
+    floor["copied"] = copied_score(real, independent[1])
     if target is not None:
-        rows = scoring_generator(seed).permutation(len(frame))[:_CONTROL_ROWS]
+        rows = scoring_generator(seed).permutation(n_rows)[:_CONTROL_ROWS]
         sample = frame.iloc[rows], independent[1].take(rows)
-        control["floor"]["tstr"] = utility_score(view, sample, test, target, scoring_generator(seed))
-        control["ceiling"]["tstr"] = scores["trtr"]
-    result = {}
-    for name, score in scores.items():
-        ceiling = scores["copied"].ceiling if name == "copied" else control["ceiling"].get(name, nothing).value
-        result[name] = score.with_controls(ceiling=ceiling, floor=control["floor"].get(name, nothing).value)
-    return result
+        floor["tstr"] = utility_score(view, sample, test, target, scoring_generator(seed))
+        ceiling["tstr"] = utility_score(view, train, test, target, scoring_generator(seed))
+    return {"ceiling": ceiling, "floor": floor}
 
 
 def _control_scores(view: TableView, real: CodedTable, other: CodedTable, seed: int) -> dict[str, Score]:
@@ -189,7 +221,9 @@ def _control_scores(view: TableView, real: CodedTable, other: CodedTable, seed: 
     return {
         "shape_err": shape_score(view, real, other, scoring_generator(seed)),
         "trend_err": trend_score(view, real, other, scoring_generator(seed)),
-        "c2st_tree": detection_score(view, real, other, scoring_generator(seed), model="trees", most_rows=_CONTROL_ROWS),
+        "c2st_tree": detection_score(
+            view, real, other, scoring_generator(seed), model="trees", most_rows=_CONTROL_ROWS
+        ),
         "c2st_lr": detection_score(view, real, other, scoring_generator(seed), model="linear", most_rows=_CONTROL_ROWS),
         **coverage_scores(view, real, other, scoring_generator(seed)),
     }
@@ -205,9 +239,7 @@ class _Tables:
     notes: tuple[str, ...]
 
 
-def _checked(
-    real: pd.DataFrame, synthetic: pd.DataFrame, test: pd.DataFrame | None, target: str | None
-) -> _Tables:
+def _checked(real: pd.DataFrame, synthetic: pd.DataFrame, test: pd.DataFrame | None, target: str | None) -> _Tables:
     """Return the tables with equal columns in equal order and plain row numbers, or say what is wrong with them."""
     tables = {"real": real, "synthetic": synthetic} | ({"held-out": test} if test is not None else {})
     for kind, frame in tables.items():
@@ -216,7 +248,7 @@ def _checked(
             raise SchemaError(f"the {kind} table has two columns named {twice!r}", remedy="Rename one of them.")
         if len(frame) < FEWEST_ROWS:
             raise DataError(
-                f"the {kind} table has {len(frame)} row{'s' if len(frame) != 1 else ''}, at least {FEWEST_ROWS} are needed",
+                f"the {kind} table has {len(frame)} row{'' if len(frame) == 1 else 's'}, and {FEWEST_ROWS} are needed",
                 remedy="Pass a larger table.",
             )
         _same_columns(real, frame, kind)
@@ -228,9 +260,13 @@ def _checked(
     if not kept:
         raise DataError("every column holds a different text in nearly every row, so there is nothing to compare")
     notes = tuple(
-        f"column {str(name)!r} holds a different text in nearly every row and was left out of all scores." for name in texts
+        f"column {str(name)!r} holds a different text in nearly every row and was left out of all scores."
+        for name in texts
     )
-    tidy = {kind: frame[kept].reset_index(drop=True).set_axis([str(name) for name in kept], axis=1) for kind, frame in tables.items()}
+    tidy = {
+        kind: frame[kept].reset_index(drop=True).set_axis([str(name) for name in kept], axis=1)
+        for kind, frame in tables.items()
+    }
     return _Tables(tidy["real"], tidy["synthetic"], tidy.get("held-out"), notes)
 
 

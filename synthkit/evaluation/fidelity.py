@@ -24,8 +24,8 @@ _DENSE_CELLS_PER_ROW = 2
 def shape_errors(view: TableView, real: CodedTable, synthetic: CodedTable) -> dict[str, float]:
     """Return the distance of the margins of each column, in [0, 1].
 
-    The Kolmogorov-Smirnov statistic for numbers (missing ones left out), total variation for categories (missing is one of them).
-    One minus this is KSComplement and TVComplement of SDMetrics.
+    The Kolmogorov-Smirnov statistic for numbers (missing ones left out), total variation for categories (missing is
+    one of them). One minus this is KSComplement and TVComplement of SDMetrics.
     """
     none = np.zeros(len(real), dtype=np.int64), np.zeros(len(synthetic), dtype=np.int64)
     return {name: float(errors[0]) for name, errors in _shape(view, real, synthetic, none).items()}
@@ -41,8 +41,8 @@ def shape_score(view: TableView, real: CodedTable, synthetic: CodedTable, genera
 def trend_score(view: TableView, real: CodedTable, synthetic: CodedTable, generator: np.random.Generator) -> Score:
     """Return the mean error of the relations of all pairs of columns, in [0, 1], with a jackknife interval.
 
-    Half the absolute difference of Pearson correlations for two numbers; total variation of the contingency tables for all other pairs,
-    with numbers cut at the real deciles.
+    Half the absolute difference of Pearson correlations for two numbers; total variation of the contingency tables for
+    all other pairs, with numbers cut at the real deciles.
     """
     groups = groups_of(len(real), generator), groups_of(len(synthetic), generator)
     errors = [*_correlation_errors(real.numbers, synthetic.numbers, groups)]
@@ -137,13 +137,15 @@ def _shares(codes: npt.NDArray[np.int64], groups: Groups, size: int, n_groups: i
     total = by_group.sum(axis=0)
     if n_groups == 1:
         # Nothing is left without the only group; the caller wants the first row alone.
-        return np.vstack([total, total]) / total.sum()
-    kept = np.vstack([total, total - by_group]).astype(np.float64)
-    return kept / np.maximum(kept.sum(axis=1, keepdims=True), 1)
+        kept: Floats = np.vstack([total, total]).astype(np.float64)
+    else:
+        kept = np.vstack([total, total - by_group]).astype(np.float64)
+    kept /= np.maximum(kept.sum(axis=1, keepdims=True), 1)
+    return kept
 
 
 def _correlation_errors(real: Floats, synthetic: Floats, groups: tuple[Groups, Groups]) -> list[Floats]:
-    """Return half the absolute difference of correlations for each pair of numbers, on all rows and without each group."""
+    """Return half the absolute difference of correlations of each pair, on all rows and without each group."""
     n_numbers = real.shape[1]
     if n_numbers < 2:
         return []

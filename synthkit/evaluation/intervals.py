@@ -1,7 +1,7 @@
 """Intervals of scores: means, areas under a curve, and anything that can be computed without a group of rows.
 
-All are 95 % intervals. They say how far the number would move with other rows from the same two sources; they do not cover another run of
-the generator.
+All are 95 % intervals. They say how far the number would move with other rows from the same two sources; they do not
+cover another run of the generator.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _NORMAL = float(stats.norm.ppf(0.5 + LEVEL / 2))
 def mean_interval(values: npt.NDArray[np.float64] | npt.NDArray[np.bool_]) -> tuple[float, float, float]:
     """Return the mean of independent values and its interval.
 
-    For values that are all 0 or 1 this is Wilson's interval, which keeps its width at a share of 0 or 1; otherwise the normal one.
+    For values that are all 0 or 1 this is Wilson's interval, which keeps its width at a share of 0 or 1; otherwise the
+    normal one.
 
     Parameters
     ----------

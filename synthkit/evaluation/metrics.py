@@ -24,7 +24,8 @@ class Metric:
     direction
         Whether lower, higher or nearest to one half is better.
     ideal
-        The value for tables drawn from the very same source, without sampling noise; None where that depends on the table.
+        The value for tables drawn from the very same source, without sampling noise; None where that depends on the
+        table.
     source
         Where the definition comes from.
     meaning
@@ -151,7 +152,7 @@ _DESCRIPTIONS = (
         direction="half",
         ideal=0.5,
         source="share of distances to the closest record, as in TabSyn (Zhang et al. 2024)",
-        meaning="{percent} of synthetic rows lie nearer to a training row than to a held-out row; 50 % is no memorising.",
+        meaning="{percent} of synthetic rows lie nearer to a training than to a held-out row; 50 % is no memorising.",
     ),
     Metric(
         name="exact_train",

@@ -117,7 +117,7 @@ class Evaluation:
         """Return `to_dict` as indented JSON text."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
-    def to_text(self, *, width: int = 110) -> str:
+    def to_text(self, *, width: int = 100) -> str:
         """Return a table of the scores with their controls and their meaning in plain words.
 
         Parameters

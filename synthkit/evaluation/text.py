@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WORST_COLUMNS = 3
+_NO_MEMORISING = 0.5
+# Above this nearest-record share the table is a copy of its training rows for all practical purposes.
+_COPYING = 0.65
 
 
 def as_table(evaluation: Evaluation) -> Table:
-    """Return the scores as a rich table: value, interval, controls, plain words."""
+    """Return the scores as a rich table: value, interval, controls."""
+    from rich import box
     from rich.table import Table
 
-    held_out = f"{evaluation.rows['held-out']:,} held out"
-    table = Table(
-        title=f"{evaluation.rows['synthetic']:,} synthetic rows against {evaluation.rows['real']:,} real rows ({held_out})",
-        title_justify="left",
-        pad_edge=False,
-    )
-    table.add_column("score")
-    for heading in ("value", "95 % interval", "real rows", "independent\ncolumns"):
+    rows = evaluation.rows
+    title = f"{rows['synthetic']:,} synthetic rows against {rows['real']:,} real rows ({rows['held-out']:,} held out)"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("score", no_wrap=True)
+    for heading in ("value", "95 % interval", "real rows", "independent columns"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("in plain words")
     theme = None
     for name, score in evaluation.scores.items():
         metric = METRICS[name]
@@ -38,10 +38,9 @@ def as_table(evaluation: Evaluation) -> Table:
         table.add_row(
             metric.title,
             number(score.value),
-            f"{number(score.low)} to {number(score.high)}" if not math.isnan(score.low) else "",
+            f"{number(score.low)} - {number(score.high)}" if not math.isnan(score.low) else "",
             number(score.ceiling),
             number(score.floor),
-            in_words(name, score),
         )
     return table
 
@@ -53,38 +52,51 @@ def as_text(evaluation: Evaluation, *, width: int) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, no_color=True, highlight=False)
     console.print(as_table(evaluation))
-    for line in summary(evaluation):
+    for line in (*words(evaluation), "", *summary(evaluation)):
         console.print(line, markup=False)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
+def words(evaluation: Evaluation) -> list[str]:
+    """Return what each score says, one sentence each, those of copied rows only where there are any."""
+    return [
+        f"- {in_words(name, score)}"
+        for name, score in evaluation.scores.items()
+        if not (name.startswith("exact") and score.value == 0)
+    ]
+
+
 def summary(evaluation: Evaluation) -> list[str]:
     """Return what a reader should take away, one sentence or two each."""
-    scores = evaluation.scores
     lines = [
-        "'real rows' is the same score for held-out real rows (what a perfect generator gets), 'independent columns' for columns drawn"
-        " one by one (what a generator gets that knows no relation)."
+        "'real rows': the same score for held-out real rows, what a perfect generator gets. 'independent columns': "
+        "for columns drawn one by one, what a generator gets that knows no relation."
     ]
+    scores, rows = evaluation.scores, evaluation.rows
+    if 2 * rows["held-out"] < rows["synthetic"]:
+        lines.append("There are fewer held-out rows than synthetic ones, so their shape and trend errors are noisier.")
     tstr, trtr = scores.get("tstr"), scores.get("trtr")
     if tstr is not None and trtr is not None and tstr.applies and trtr.applies:
         loss = trtr.value - tstr.value
         lines.append(
-            f"A model trained on the synthetic table {'loses' if loss >= 0 else 'gains'} {abs(loss):.3f} {_measure(tstr)}"
-            " against one trained on the real table."
+            f"A model trained on the synthetic table {'loses' if loss >= 0 else 'gains'} {abs(loss):.3f} "
+            f"{_measure(tstr)} against one trained on the real table."
         )
-    share = scores.get("dcr_share")
-    if share is not None and share.applies and share.low > 0.5:
-        lines.append(
-            f"Synthetic rows lie nearer to training rows than chance allows (share {share.value:.3f}): the generator memorises a little"
-            if share.value < 0.6
-            else f"The synthetic table repeats its training rows (share {share.value:.3f}): do not take its other scores at face value"
-        )
-        lines[-1] += "."
-    worst = [name for name, _ in list(evaluation.columns.items())[:_WORST_COLUMNS]]
-    if worst:
-        told = ", ".join(f"{name} ({evaluation.columns[name]:.3f})" for name in worst)
-        lines.append(f"Columns whose margins differ most: {told}.")
+    lines += _about_copies(scores.get("dcr_share"))
+    worst = [f"{name} ({error:.3f})" for name, error in list(evaluation.columns.items())[:_WORST_COLUMNS]]
+    lines.append(f"Columns whose margins differ most: {', '.join(worst)}.")
     return [*lines, *(f"Note: {note}" for note in evaluation.notes)]
+
+
+def _about_copies(share: Score | None) -> list[str]:
+    """Return a warning when synthetic rows lie nearer to training rows than chance allows."""
+    if share is None or not share.applies or share.low <= _NO_MEMORISING:
+        return []
+    if share.value < _COPYING:
+        return [
+            f"Synthetic rows lean towards training rows (share {share.value:.3f}): the generator memorises a little."
+        ]
+    return [f"The synthetic table repeats training rows (share {share.value:.3f}): its other scores mean nothing."]
 
 
 def in_words(name: str, score: Score) -> str:

@@ -1,4 +1,4 @@
-"""Utility: does a model trained on synthetic rows predict real ones as well as a model trained on real rows?"""
+"""Utility: whether a model trained on synthetic rows predicts real ones as well as one trained on real rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def utility_score(
     Returns
     -------
     Score
-        R2 for a number, area under the ROC curve for two classes, accuracy for more; the interval is over the held-out rows.
+        R2 for a number, area under the ROC curve for two classes, accuracy for more; the interval is over the held-out
+        rows.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 

@@ -1,13 +1,14 @@
 """One view of a table for every score: numbers as they are, everything else as codes of its text.
 
-The view is fitted on the real training rows and then applied to any table with the same columns, so that real, held-out and synthetic
-rows always mean the same thing. Missing values of a category are a category; missing numbers stay missing for trees and become the
-mean for distances and linear models.
+The view is fitted on the real training rows and then applied to any table with the same columns, so that real,
+held-out and synthetic rows always mean the same thing. Missing values of a category are a category; missing numbers
+stay missing for trees and become the mean for distances and linear models.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,8 @@ from synthkit.errors import DataError
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
-# A text column in which nearly every row differs is a name or a free text: its values are not repeated by any honest generator.
+# A text column in which nearly every row differs is a name or a free text: its values are not repeated by any honest
+# generator.
 _DISTINCT_SHARE = 0.9
 _DISTINCT_ROWS = 100
 # Columns with more categories than this give an indicator to the most frequent ones only, so that memory stays bounded.
@@ -70,15 +72,14 @@ class TableView:
     Parameters
     ----------
     real
-        The real training rows; decides which columns are numbers, the labels of the others, means and standard deviations.
+        The real training rows; decides which columns are numbers, the labels of the others, means and standard
+        deviations.
     """
 
     def __init__(self, real: pd.DataFrame) -> None:
         self.numeric = tuple(str(name) for name in real.columns if is_number(real[name]))
         self.categorical = tuple(str(name) for name in real.columns if name not in self.numeric)
-        self._dates = frozenset(
-            name for name in self.numeric if pd.api.types.is_datetime64_any_dtype(real[name].dtype)
-        )
+        self._dates = frozenset(name for name in self.numeric if pd.api.types.is_datetime64_any_dtype(real[name].dtype))
         self._kinds = {name: real[name].dtype for name in self.categorical}
         self._missing = {name: _missing_label(real[name]) for name in self.categorical}
         self.labels: dict[str, dict[str, int]] = {}
@@ -198,7 +199,7 @@ def _as_numbers(series: pd.Series, name: str, date: bool) -> Floats:
     return values
 
 
-def _texts(series: pd.Series, kind: object, missing: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+def _texts(series: pd.Series, kind: Any, missing: str) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the distinct values of a column as texts, and for each row the position of its text.
 
     A column that is numeric in the real table is read as that type first, so that 1 and 1.0 are the same label.
