@@ -1,0 +1,150 @@
+"""A density ratio of real to generated rows, as a sum of boosted trees and of tilts of single symbols.
+
+The log-odds of a classifier between real and generated rows are an estimate of the log of the ratio of their
+densities. Adding the estimates of many small rounds, each against rows drawn from the ratio so far, is boosting of an
+energy: the generator times the exponential of the sum comes ever closer to the data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthkit.errors import ModelFileError
+from synthkit.gan.layout import Layout
+
+if TYPE_CHECKING:
+    import lightgbm
+
+Floats = NDArray[np.float32]
+Symbols = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TreeSettings:
+    """Boosted trees of one round (LightGBM)."""
+
+    trees: int = 12
+    leaves: int = 63
+    min_rows: int = 20
+    learning_rate: float = 0.2
+    threads: int = 0
+
+    def parameters(self, seed: int) -> dict[str, Any]:
+        """LightGBM's parameters; deterministic for a given number of threads."""
+        return {
+            "objective": "binary",
+            "num_leaves": self.leaves,
+            "min_data_in_leaf": self.min_rows,
+            "learning_rate": self.learning_rate,
+            "lambda_l2": 1.0,
+            "feature_fraction": 0.8,
+            "bagging_fraction": 0.7,
+            "bagging_freq": 1,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": self.threads or available_threads(),
+            "verbose": -1,
+        }
+
+
+def available_threads() -> int:
+    """Processors this process may use, as far as the environment does not ask for fewer."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(int(asked), free) if asked.isdigit() and int(asked) > 0 else free
+
+
+def fit_trees(real: Floats, fake: Floats, settings: TreeSettings, seed: int) -> lightgbm.Booster:
+    """Classifier of real (1) against generated (0) rows ``[n, C]``; both classes weigh the same."""
+    import lightgbm
+
+    labels = np.concatenate([np.ones(len(real), np.float32), np.zeros(len(fake), np.float32)])
+    weights = np.where(labels == 1, 1.0, len(real) / max(len(fake), 1)).astype(np.float32)
+    data = lightgbm.Dataset(np.concatenate([real, fake]), labels, weight=weights, free_raw_data=True)
+    return lightgbm.train(settings.parameters(seed), data, settings.trees)
+
+
+def log_odds(trees: lightgbm.Booster, rows: Floats, threads: int = 0) -> Floats:
+    """Log-odds ``[n]`` that rows are real."""
+    found = trees.predict(rows, raw_score=True, num_threads=threads or available_threads())
+    return np.asarray(found, dtype=np.float32)
+
+
+class TreeView:
+    """Rows as trees see them: the rank of a number in its column, the symbol of a label.
+
+    Parameters
+    ----------
+    layout
+        Columns in symbol space.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        starts = layout.offsets[:-1]
+        owner = layout.owner
+        on_a_scale = np.add.reduceat(layout.ranked, starts) > 0
+        symbol = np.arange(layout.width) - starts[owner]
+        base = np.where(layout.ranked, layout.rank_left, np.where(on_a_scale[owner], np.nan, symbol))
+        width = np.where(layout.ranked, layout.rank_right - layout.rank_left, 0.0)
+        self._starts = starts
+        self._base = base.astype(np.float32)
+        self._width = width.astype(np.float32)
+
+    def rows(self, symbols: Symbols, positions: Floats) -> Floats:
+        """``[n, C]`` float32, NaN where missing."""
+        places = symbols + self._starts
+        return self._base[places] + positions * self._width[places]
+
+    def column(self, column: int, symbols: Symbols, positions: Floats) -> Floats:
+        """One column of `rows`, ``[n]``."""
+        places = symbols + self._starts[column]
+        return self._base[places] + positions * self._width[places]
+
+
+class BoostedRatio:
+    """Log of the density ratio: trees of all rounds plus a tilt for each symbol.
+
+    Parameters
+    ----------
+    layout
+        Columns in symbol space.
+    threads
+        Threads for the trees; 0 takes what there is.
+    """
+
+    def __init__(self, layout: Layout, threads: int = 0) -> None:
+        self._starts = layout.offsets[:-1]
+        self._threads = threads
+        self.rounds: list[lightgbm.Booster] = []
+        self.tilts = np.zeros(layout.width, np.float32)
+
+    def __call__(self, view: Floats, symbols: Symbols) -> Floats:
+        """Log-ratio ``[n]`` up to a constant."""
+        total = self.tilts[symbols + self._starts].sum(axis=1)
+        for trees in self.rounds:
+            total += log_odds(trees, view, self._threads)
+        return total
+
+    def texts(self) -> dict[str, str]:
+        """The trees of each round in LightGBM's own text format, by file name."""
+        return {f"trees-{i:03d}.txt": trees.model_to_string() for i, trees in enumerate(self.rounds)}
+
+    def load(self, texts: Mapping[str, str], tilts: Floats) -> None:
+        """Take what `texts` and `tilts` held."""
+        import lightgbm
+
+        names = sorted(name for name in texts if name.startswith("trees-"))
+        if tilts.shape != self.tilts.shape:
+            raise ModelFileError(f"the model file has {len(tilts)} tilts, expected {len(self.tilts)}")
+        try:
+            self.rounds = [lightgbm.Booster(model_str=texts[name]) for name in names]
+        except lightgbm.basic.LightGBMError as error:
+            raise ModelFileError(f"the trees in the model file are damaged ({error})") from error
+        self.tilts = np.asarray(tilts, np.float32).copy()

@@ -1,0 +1,236 @@
+"""A fitted table generator: draws encoded rows, with and without conditions, and scores rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthkit.errors import ConditionError, InputError
+from synthkit.gan.boosting import BoostedRatio, TreeView
+from synthkit.gan.chains import MOVES, REFRESH, Chains, ChainSampler, systematic
+from synthkit.gan.layout import Layout
+from synthkit.gan.network import NetworkGenerator
+from synthkit.gan.table import CodeTable
+from synthkit.random import RandomSource
+from synthkit.tables.conditions import AllowedSymbols
+from synthkit.tables.encoder import TableEncoder
+
+Symbols = NDArray[np.int32]
+Positions = NDArray[np.float32]
+
+BATCH = 16_384
+_POOL = 3  # rows drawn for each row kept when a condition has too few chains
+_ENOUGH = 400  # chains that satisfy a condition, from which more rows can be grown
+
+
+@dataclass(frozen=True)
+class Particles:
+    """Chains as the refinement left them: synthetic rows that further ones are grown from."""
+
+    codes: NDArray[np.int64]
+    symbols: Symbols
+    positions: Positions
+
+
+@dataclass
+class FittedTable:
+    """Everything learned from a table.
+
+    Attributes
+    ----------
+    encoder, layout
+        Between frames and symbols.
+    table
+        Latent codes, or None when the generator is a network.
+    ratio, particles
+        Refinement, or None.
+    network
+        Classical generator, or None.
+    report
+        What the fit did, JSON-safe.
+    """
+
+    encoder: TableEncoder
+    layout: Layout
+    table: CodeTable | None = None
+    ratio: BoostedRatio | None = None
+    particles: Particles | None = None
+    network: NetworkGenerator | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether rows can be drawn refined."""
+        return self.ratio is not None and self.particles is not None
+
+    def codes(self) -> CodeTable:
+        """The latent codes.
+
+        Raises
+        ------
+        InputError
+            The generator is a network, which has no likelihood and no posterior.
+        """
+        if self.table is None:
+            raise InputError(
+                'a generator="network" has no likelihood and no posterior of missing cells',
+                remedy='fit with generator="codes"',
+            )
+        return self.table
+
+    # -- conditions ---------------------------------------------------------------------------------------------------
+
+    def conditions(self, where: Mapping[str, Any] | None) -> dict[str, AllowedSymbols]:
+        """What each condition allows, by column; columns without one are absent."""
+        return {name: self.encoder.condition(name, wanted) for name, wanted in (where or {}).items()}
+
+    def _modelled(self, allowed: Mapping[str, AllowedSymbols]) -> dict[int, AllowedSymbols]:
+        names = self.encoder.names
+        return {names.index(name): one for name, one in allowed.items() if name in names}
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def batches(
+        self,
+        n: int,
+        allowed: Mapping[str, AllowedSymbols],
+        random: RandomSource,
+        *,
+        refined: bool = True,
+        batch: int = BATCH,
+    ) -> Iterator[tuple[Symbols, Positions]]:
+        """Encoded rows, at most ``batch`` at a time and ``n`` in total."""
+        given = self._modelled(allowed)
+        if not len(self.layout.sizes):
+            yield from ((np.zeros((m, 0), np.int32), np.zeros((m, 0), np.float32)) for m in _parts(n, batch))
+        elif self.network is not None:
+            yield from self._from_network(n, given, random, batch)
+        else:
+            table = self.codes()
+            if given:
+                table = self._restrict(table, given)
+            if refined and self.ratio is not None and self.particles is not None:
+                yield from self._refined(n, table, given, random, batch)
+            else:
+                rng = random.numpy("rows")
+                for m in _parts(n, batch):
+                    _, symbols = table.draw(m, rng)
+                    yield symbols, _positions(symbols, given, rng)
+
+    def _restrict(self, table: CodeTable, given: Mapping[int, AllowedSymbols]) -> CodeTable:
+        restricted = table.restricted({column: one.share for column, one in given.items()})
+        if not np.isfinite(restricted.log_weights).any():
+            names = ", ".join(repr(self.encoder.names[column]) for column in given)
+            raise ConditionError(
+                f"the conditions on {names} cannot hold together in this model", remedy="loosen one of them"
+            )
+        return restricted
+
+    def _refined(
+        self, n: int, table: CodeTable, given: Mapping[int, AllowedSymbols], random: RandomSource, batch: int
+    ) -> Iterator[tuple[Symbols, Positions]]:
+        """Rows from the persistent chains, moved on; from newly started chains where too few satisfy a condition."""
+        assert_parts = self.ratio, self.particles
+        ratio, particles = assert_parts
+        if ratio is None or particles is None:
+            return
+        rng = random.numpy("rows")
+        intervals = {column: (one.low, one.high) for column, one in given.items()}
+        sampler = ChainSampler(table, TreeView(self.layout), ratio, intervals)
+        rows = np.flatnonzero(_satisfied(particles, given))
+        waiting = np.zeros(0, np.int64)
+        for m in _parts(n, batch):
+            if len(rows) >= _ENOUGH or (not given and len(rows)):
+                while len(waiting) < m:
+                    waiting = np.concatenate([waiting, rng.permutation(rows)])
+                picked, waiting = waiting[:m], waiting[m:]
+                symbols, positions = particles.symbols[picked].copy(), particles.positions[picked].copy()
+                chains = sampler.of(particles.codes[picked].copy(), symbols, positions)
+                if given:
+                    # the codes of the chains were drawn without the condition
+                    chains.codes = table.posterior(symbols, rng)
+                sampler.settle(chains, REFRESH, rng)
+            else:
+                chains = self._grown(m, sampler, rng)
+            yield chains.symbols, _positions(chains.symbols, given, rng, chains.positions)
+
+    def _grown(self, m: int, sampler: ChainSampler, rng: np.random.Generator) -> Chains:
+        """Chains from the restricted codes: the best of a larger pool by the ratio, then moved."""
+        pool = sampler.start(_POOL * m, rng)
+        weights = np.exp(np.clip(pool.energy.astype(np.float64) - np.median(pool.energy), -4.0, 4.0))
+        chains = pool.take(rng.permutation(systematic(weights, m, rng)))
+        sampler.settle(chains, MOVES * 2, rng, recode=1.0)
+        return chains
+
+    def _from_network(
+        self, n: int, given: Mapping[int, AllowedSymbols], random: RandomSource, batch: int
+    ) -> Iterator[tuple[Symbols, Positions]]:
+        if self.network is None:
+            return
+        rng, noise = random.numpy("rows"), random.torch("noise")
+        starts = self.layout.offsets
+        for m in _parts(n, batch):
+            shape = (m, len(self.layout.sizes))
+            symbols, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
+            for column, one in given.items():
+                share = one.share * self.layout.share[starts[column] : starts[column + 1]]
+                share = share if share.sum() > 0 else one.share
+                symbols[:, column] = rng.choice(len(share), m, p=share / share.sum())
+                mask[:, column] = True
+            positions = _positions(symbols, given, rng)
+            cells = (torch.from_numpy(symbols), torch.from_numpy(positions), torch.from_numpy(mask))
+            drawn, inside = self.network.sample(m, noise, symbols=cells[0], positions=cells[1], mask=cells[2])
+            yield drawn.cpu().numpy(), inside.cpu().numpy()
+
+    # -- scores and missing cells -------------------------------------------------------------------------------------
+
+    def impute(self, symbols: Symbols, positions: Positions, unknown: NDArray[np.bool_], random: RandomSource) -> None:
+        """Draw the cells under ``unknown`` from their law given the others, in place; never "missing" again."""
+        table = self.codes()
+        rng = random.numpy("impute")
+        never_missing = {}
+        for column, code in enumerate(self.encoder.columns):
+            if code.missing and unknown[:, column].any():
+                weights = np.ones(code.size)
+                weights[0] = 0.0
+                never_missing[column] = weights
+        drawn_from = table.restricted(never_missing) if never_missing else table
+        codes = table.posterior(np.where(unknown, -1, symbols).astype(np.int32), rng)
+        for column in range(len(self.layout.sizes)):
+            rows = np.flatnonzero(unknown[:, column])
+            symbols[rows, column] = drawn_from.draw_column(column, codes[rows], rng)
+            positions[rows, column] = rng.random(len(rows), dtype=np.float32)
+
+
+def _parts(n: int, batch: int) -> Iterator[int]:
+    done = 0
+    while done < n:
+        yield min(batch, n - done)
+        done += batch
+
+
+def _positions(
+    symbols: Symbols, given: Mapping[int, AllowedSymbols], rng: np.random.Generator, drawn: Positions | None = None
+) -> Positions:
+    """Positions inside the symbols; those under a condition inside what it allows."""
+    positions = rng.random(symbols.shape, dtype=np.float32) if drawn is None else drawn
+    for column, one in given.items():
+        own = symbols[:, column]
+        low, high = one.low[own], one.high[own]
+        inside = low + rng.random(len(own)) * (high - low) if drawn is None else positions[:, column]
+        positions[:, column] = np.clip(inside, low, high)
+    return positions
+
+
+def _satisfied(particles: Particles, given: Mapping[int, AllowedSymbols]) -> NDArray[np.bool_]:
+    """Which particles satisfy all conditions, ``[n]``."""
+    good = np.ones(len(particles.codes), dtype=bool)
+    for column, one in given.items():
+        own, inside = particles.symbols[:, column], particles.positions[:, column]
+        good &= one.mask[own] & (inside >= one.low[own]) & (inside <= one.high[own])
+    return good

@@ -1,0 +1,320 @@
+"""The stages of a fit: latent codes by likelihood, the adversary where it helps, refinement; or the classical network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthkit.gan.adversary import AdversaryStage
+from synthkit.gan.codes import CodeSampler, CodeSettings, LatentCodes, LikelihoodStage, split_rows
+from synthkit.gan.features import FeatureMap
+from synthkit.gan.layout import Layout
+from synthkit.gan.network import NetworkGenerator
+from synthkit.gan.refine import RefineSettings, RefineStage, two_sample_auc
+from synthkit.gan.stage import StageReport
+from synthkit.gan.table import CodeTable
+from synthkit.gan.trainer import Trainer
+from synthkit.random import RandomSource
+from synthkit.tables.encoder import Encoded, TableEncoder
+from synthkit.tables.fitted import FittedTable, Particles
+from synthkit.tables.nearest import nearest_record_share
+
+Adversary = Literal["auto", "on", "off"]
+_SMALL = 10_000  # rows below which the number of codes is chosen by held-out likelihood
+_REFINABLE = 200  # rows below which trees find nothing that is not chance
+_CELLS = 8_000_000  # chains times columns
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What to do, as the user asked.
+
+    Attributes
+    ----------
+    generator, loss, adversary, refine
+        As the arguments of `TableGAN`.
+    n_codes
+        K, or None to choose.
+    validation_share
+        Share of the rows held out, or None to choose.
+    device
+        Where to train.
+    """
+
+    generator: str = "codes"
+    loss: str = "relativistic"
+    adversary: Adversary = "auto"
+    refine: bool = True
+    n_codes: int | None = None
+    validation_share: float | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Encoded training and held-out rows."""
+
+    training: Encoded
+    held_out: Encoded
+
+    @classmethod
+    def split(cls, encoded: Encoded, share: float | None, random: RandomSource) -> Rows:
+        """Hold out a twentieth, more of a small table (about 1,000 rows, at most a fifth)."""
+        n = len(encoded)
+        chosen = share if share is not None else min(0.2, max(0.05, 1000 / max(n, 1)))
+        training, held = split_rows(n, chosen, random.numpy("validation"))
+        if not len(training):
+            training = held
+        return cls(_take(encoded, training), _take(encoded, held))
+
+
+def _take(encoded: Encoded, rows: NDArray[np.int64]) -> Encoded:
+    return Encoded(encoded.symbols[rows], encoded.positions[rows])
+
+
+class TableFit:
+    """One fit of a table, stage by stage.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    encoder
+        Fitted to the table.
+    encoded
+        The table.
+    random
+        Source of all random numbers.
+    trainer
+        Runs the stages.
+    """
+
+    def __init__(
+        self, plan: FitPlan, encoder: TableEncoder, encoded: Encoded, random: RandomSource, trainer: Trainer
+    ) -> None:
+        self.plan, self.encoder, self.random, self.trainer = plan, encoder, random, trainer
+        self.layout = Layout.from_data(
+            encoder.sizes,
+            [code.n_atoms for code in encoder.columns],
+            encoded.symbols,
+            encoded.positions,
+            [code.values if code.is_numeric else None for code in encoder.columns],
+        )
+        self.rows = Rows.split(encoded, plan.validation_share, random)
+        self.report: dict[str, Any] = {}
+        self.stages: list[StageReport] = []
+
+    def run(self) -> FittedTable:
+        """Run all stages; the result is the best state reached, also after an interruption."""
+        if not len(self.layout.sizes):
+            fitted = FittedTable(self.encoder, self.layout)
+        elif self.plan.generator == "network":
+            fitted = self._network()
+        else:
+            fitted = self._codes()
+        stages = {report.name: report.describe() for report in self.stages}
+        fitted.report = {**self.report, "stages": stages, "interrupted": self.trainer.interrupted}
+        return fitted
+
+    # -- latent codes -------------------------------------------------------------------------------------------------
+
+    def _codes(self) -> FittedTable:
+        codes = self._likelihood()
+        self._challenge(codes)
+        theta, weights = codes.frozen()
+        table = CodeTable(theta.numpy(), weights.double().numpy(), self.layout.sizes.tolist())
+        fitted = FittedTable(self.encoder, self.layout, table)
+        if len(self.rows.held_out):
+            held = table.log_likelihood(self.rows.held_out.symbols)
+            self.report["held_out_log_likelihood"] = float(held.mean())
+        self._refine(fitted, table)
+        return fitted
+
+    def _likelihood(self) -> LatentCodes:
+        training = torch.from_numpy(self.rows.training.symbols).to(self.plan.device)
+        held = torch.from_numpy(self.rows.held_out.symbols).to(self.plan.device)
+        best: LatentCodes | None = None
+        best_score = -math.inf
+        for count in code_counts(len(training), self.layout.width, self.plan.n_codes):
+            settings = code_settings(count, len(training), self.layout.width)
+            codes = LatentCodes(self.layout, count, cosines=settings.cosines, device=self.plan.device)
+            stage = LikelihoodStage(codes, training, held, settings, self.random.child(f"codes {count}"))
+            stage.name = f"likelihood of {count} codes"
+            report = self.trainer.run(stage, patience=4, seconds=self._share_of_time(0.4))
+            self.stages.append(report)
+            if best is None or report.best_score > best_score:
+                best, best_score = codes, report.best_score
+        if best is None:
+            raise RuntimeError("no number of codes to try")
+        self.report["codes"] = best.codes
+        return best
+
+    def _share_of_time(self, share: float) -> float:
+        left = self.trainer.time_left
+        return left * share if math.isfinite(left) else math.inf
+
+    # -- adversary ----------------------------------------------------------------------------------------------------
+
+    def _challenge(self, codes: LatentCodes) -> None:
+        """Train against a critic; the codes stay as they are unless trees find the result harder to tell apart."""
+        n = len(self.rows.training)
+        if self.plan.adversary == "off" or (self.plan.adversary == "auto" and n < 2 * _REFINABLE):
+            self.report["adversary"] = "off" if self.plan.adversary == "off" else f"not tried with {n} rows"
+            return
+        steps = 600 if self.plan.adversary == "on" else 90
+        symbols = torch.from_numpy(self.rows.training.symbols).to(self.plan.device)
+        positions = torch.from_numpy(self.rows.training.positions).to(self.plan.device)
+        stage = AdversaryStage(
+            CodeSampler(codes),
+            FeatureMap(self.layout, device=self.plan.device),
+            symbols,
+            positions,
+            lambda: -abs(self._auc(self._frozen(codes), rows=4_000, folds=2) - 0.5),
+            self.random.child("adversary"),
+            loss=self.plan.loss,
+            total_steps=steps,
+            evaluate_every=max(1, steps // 3),
+            generator_rate=2e-3,
+            head_start=min(30, steps // 3),
+            anchor=lambda rows: -codes.log_likelihood(symbols[rows]).mean(),
+            anchor_weight=0.1,
+            device=self.plan.device,
+        )
+        report = self.trainer.run(stage, patience=2, seconds=self._share_of_time(0.2))
+        self.stages.append(report)
+        before, after = 0.5 - report.initial_score, 0.5 - report.best_score
+        if report.improved:
+            self.report["adversary"] = f"kept: two-sample AUC {before:.3f} -> {after:.3f}"
+        else:
+            self.report["adversary"] = f"tried and dropped: it did not lower the two-sample AUC of {before:.3f}"
+
+    def _frozen(self, codes: LatentCodes) -> CodeTable:
+        theta, weights = codes.frozen()
+        return CodeTable(theta.numpy(), weights.double().numpy(), self.layout.sizes.tolist())
+
+    def _auc(self, table: CodeTable, *, rows: int = 10_000, folds: int = 3) -> float:
+        """Two-sample AUC of the codes, always with the same random numbers."""
+        rng = self.random.child("two-sample").numpy("rows")
+        _, symbols = table.draw(min(rows, max(1_000, len(self.rows.training))), rng)
+        fake = symbols, rng.random(symbols.shape, dtype=np.float32)
+        real = self.rows.training.symbols, self.rows.training.positions
+        return two_sample_auc(self.layout, real, fake, rng, rows=rows, folds=folds)
+
+    # -- refinement ---------------------------------------------------------------------------------------------------
+
+    def _refine(self, fitted: FittedTable, table: CodeTable) -> None:
+        training, held = self.rows.training, self.rows.held_out
+        n = len(training)
+        if n >= _REFINABLE:
+            self.report["two_sample_auc_raw"] = self._auc(table)
+        if not self.plan.refine or n < _REFINABLE:
+            self.report["refinement"] = "off" if not self.plan.refine else f"not tried with {n} rows"
+            self._report_nearest(fitted)
+            return
+        settings = RefineSettings(chains=min(40_000, max(1_000, _CELLS // len(self.layout.sizes))))
+        stage = RefineStage(
+            table,
+            self.layout,
+            training.symbols,
+            training.positions,
+            held.symbols,
+            held.positions,
+            settings,
+            self.random.child("refinement"),
+        )
+        report = self.trainer.run(stage, patience=6, seconds=self._share_of_time(0.9))
+        self.stages.append(report)
+        stage.finish()
+        chains = stage.chains
+        auc = two_sample_auc(
+            self.layout,
+            (training.symbols, training.positions),
+            (chains.symbols, chains.positions),
+            self.random.child("two-sample").numpy("rows"),
+        )
+        raw = float(self.report["two_sample_auc_raw"])
+        self.report["two_sample_auc_refined"] = auc
+        if abs(auc - 0.5) < abs(raw - 0.5):
+            fitted.ratio = stage.ratio
+            fitted.particles = Particles(chains.codes, chains.symbols, chains.positions)
+            self.report["refinement"] = f"kept: two-sample AUC {raw:.3f} -> {auc:.3f}"
+        else:
+            self.report["refinement"] = f"tried and dropped: two-sample AUC {raw:.3f} -> {auc:.3f}"
+        self._report_nearest(fitted)
+
+    def _report_nearest(self, fitted: FittedTable) -> None:
+        """How often the nearest real row of a synthetic row is a training row rather than a held-out one."""
+        share = nearest_record_share(
+            self.layout,
+            (self.rows.training.symbols, self.rows.training.positions),
+            (self.rows.held_out.symbols, self.rows.held_out.positions),
+            next(fitted.batches(2_000, {}, self.random.child("nearest"))),
+            self.random.child("nearest").numpy("rows"),
+        )
+        self.report["nearest_record_share"] = share
+
+    # -- classical network --------------------------------------------------------------------------------------------
+
+    def _network(self) -> FittedTable:
+        device = self.plan.device
+        network = NetworkGenerator(self.layout, generator=self.random.torch("network", device))
+        symbols = torch.from_numpy(self.rows.training.symbols).to(device)
+        positions = torch.from_numpy(self.rows.training.positions).to(device)
+
+        def score() -> float:
+            rng = self.random.child("two-sample").numpy("rows")
+            drawn = network.sample(4_000, self.random.child("two-sample").torch("noise", device))
+            fake = drawn[0].cpu().numpy(), drawn[1].cpu().numpy()
+            real = self.rows.training.symbols, self.rows.training.positions
+            return -abs(two_sample_auc(self.layout, real, fake, rng, rows=4_000, folds=2) - 0.5)
+
+        stage = AdversaryStage(
+            network,
+            network.features,
+            symbols,
+            positions,
+            score,
+            self.random.child("adversary"),
+            loss=self.plan.loss,
+            total_steps=1_800,
+            evaluate_every=200,
+            conditional=True,
+            device=device,
+        )
+        report = self.trainer.run(stage, seconds=self._share_of_time(0.9))
+        self.stages.append(report)
+        network.calibrate(self.random.torch("calibration", device))
+        self.report["two_sample_auc_raw"] = 0.5 - score()
+        fitted = FittedTable(self.encoder, self.layout, network=network)
+        self._report_nearest(fitted)
+        return fitted
+
+
+def code_counts(rows: int, width: int, asked: int | None) -> list[int]:
+    """Numbers of codes to try: the one asked for, or one that grows with the rows; a few for small tables.
+
+    About ``2.5 sqrt(rows)`` codes, at most 1,000 and at most what keeps the parameters below about four million.
+    """
+    if asked is not None:
+        return [asked]
+    most = max(4, 4_000_000 // max(width, 1))
+    usual = int(min(1_000, most, max(8, round(2.5 * math.sqrt(rows)))))
+    return sorted({max(4, usual // 4), usual}) if rows < _SMALL else [usual]
+
+
+def code_settings(codes: int, rows: int, width: int) -> CodeSettings:
+    """Settings for a table: fewer steps and smaller batches for few rows, smaller batches for very wide rows."""
+    batch = int(max(64, min(1_000, rows // 4, 6_000_000 // max(width, 1))))
+    steps = 400 if rows >= _SMALL else 240
+    return CodeSettings(codes=codes, steps=steps, batch=batch)
+
+
+def settings_fingerprint(plan: FitPlan, seed: int, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint must agree with: plan, seed and data."""
+    return {**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, "seed": seed, **columns}

@@ -1,0 +1,422 @@
+"""`TableGAN`: learns a table and produces synthetic ones, with conditions on any subset of columns."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from synthkit.errors import InputError, SchemaError, unknown_name
+from synthkit.gan.budget import Budget
+from synthkit.gan.losses import LOSSES
+from synthkit.gan.progress import JsonLinesLog, progress_for
+from synthkit.gan.trainer import Trainer
+from synthkit.random import RandomSource
+from synthkit.schema import Schema
+from synthkit.tables import storage
+from synthkit.tables.balancing import balance_counts
+from synthkit.tables.encoder import TableEncoder
+from synthkit.tables.fitted import BATCH, FittedTable
+from synthkit.tables.fitting import FitPlan, TableFit, settings_fingerprint
+
+if TYPE_CHECKING:
+    import pyarrow
+
+GENERATORS = ("codes", "network")
+ADVERSARY = ("auto", "on", "off")
+
+
+class TableGAN(BaseEstimator):  # type: ignore[misc]
+    """Generator of synthetic tables.
+
+    Latent codes are fitted by likelihood, challenged by a critic (kept only where that helps on held-out rows) and
+    refined by a boosted density ratio. `docs/explanation/method.md` tells how and what its limits are.
+
+    Parameters
+    ----------
+    generator : {"codes", "network"}
+        Latent codes, or the classical conditional GAN (a network from noise).
+    loss : {"relativistic", "wgan-gp", "wgan", "vanilla"}
+        What critic and generator play for.
+    n_codes : int or "auto"
+        Number of latent codes; "auto" follows the rows and, for small tables, the held-out likelihood.
+    adversary : {"auto", "on", "off"}
+        Whether a critic challenges the codes: "auto" tries briefly, "on" trains longer; both keep the result only if
+        trees find it harder to tell from real rows.
+    refine : bool
+        Whether generated rows are moved by a boosted density ratio.
+    time_budget : str, float or None
+        Ceiling on the wall time of `fit` ("90s", "2m", seconds, None for none). The plan of the fit does not depend on
+        it, so a larger budget never changes a result that a smaller one reached in time.
+    validation_share : float or "auto"
+        Share of the rows held out from training.
+    random_state : int or None
+        Seed. The same seed, data, machine and versions give the same bytes, unless the time budget cuts the plan short.
+    device : str
+        Where networks are trained, "cpu" or "cuda".
+    verbose : bool or None
+        Progress on standard error: always, never, or only on a terminal (None).
+    log : path, optional
+        Gets one JSON object per evaluation while training.
+
+    Attributes
+    ----------
+    schema_ : Schema
+        Of the training table.
+    report_ : dict
+        What the fit did: rows, seconds, held-out log-likelihood, two-sample AUC raw and refined, what was kept and why.
+    n_features_in_ : int
+        Columns of the training table.
+
+    Examples
+    --------
+    >>> from synthkit import TableGAN
+    >>> gan = TableGAN(random_state=0).fit(frame, target="income")  # doctest: +SKIP
+    >>> gan.sample(1_000, where={"income": ">50K", "age": (30, 40)})  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: Literal["codes", "network"] = "codes",
+        loss: Literal["relativistic", "wgan-gp", "wgan", "vanilla"] = "relativistic",
+        n_codes: int | Literal["auto"] = "auto",
+        adversary: Literal["auto", "on", "off"] = "auto",
+        refine: bool = True,
+        time_budget: str | float | None = "2m",
+        validation_share: float | Literal["auto"] = "auto",
+        random_state: int | None = None,
+        device: str = "cpu",
+        verbose: bool | None = None,
+        log: str | Path | None = None,
+    ) -> None:
+        self.generator = generator
+        self.loss = loss
+        self.n_codes = n_codes
+        self.adversary = adversary
+        self.refine = refine
+        self.time_budget = time_budget
+        self.validation_share = validation_share
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+        self.log = log
+
+    # -- fitting ------------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        frame: pd.DataFrame,
+        y: None = None,
+        *,
+        schema: Schema | None = None,
+        target: str | None = None,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn a table.
+
+        Parameters
+        ----------
+        frame : DataFrame [n_rows, n_columns]
+            At least two rows.
+        y
+            Ignored; for scikit-learn's sake.
+        schema : Schema, optional
+            Description of the columns; inferred when absent.
+        target : str, optional
+            Column that will be predicted from the others; remembered in the schema.
+        checkpoint : path, optional
+            Where to keep the state of the fit, written every few seconds.
+        resume : bool
+            Go on from the checkpoint if there is one.
+
+        Raises
+        ------
+        InputError
+            A wrong setting, schema, column or table, or a checkpoint of another fit.
+        TrainingError
+            Training diverged twice.
+        """
+        plan = self._plan()
+        budget = Budget.parse(self.time_budget)
+        schema = Schema.infer(frame, target=target) if schema is None else schema
+        if target is not None and schema.target != target:
+            schema = schema.with_roles(target=target)
+        schema.check(frame)
+        dropped = [column.name for column in schema if column.type == "text"]
+        if dropped:
+            warnings.warn(
+                f"free text is not modelled: {', '.join(map(repr, dropped))} will be absent from synthetic tables",
+                UserWarning,
+                stacklevel=2,
+            )
+        random = self._random(frame, resume)
+        with (
+            JsonLinesLog(self.log) if self.log is not None else nullcontext() as log,
+            Trainer(
+                budget,
+                Path(checkpoint) if checkpoint is not None else None,
+                progress_for(self.verbose),
+                log,
+                fingerprint=settings_fingerprint(
+                    plan, random.seed if self.random_state is not None else 0, _digest(frame)
+                ),
+                resume=resume,
+            ) as trainer,
+        ):
+            trainer.message(f"encoding {len(frame):,} rows of {len(schema)} columns")
+            encoder = TableEncoder().fit(frame, schema)
+            encoded = encoder.encode(frame, rng=random.numpy("encoding"))
+            self._fitted = TableFit(plan, encoder, encoded, random, trainer).run()
+            seconds = trainer.seconds
+        self._fitted.report = {
+            "rows": len(frame),
+            "columns": len(schema),
+            "seconds": round(seconds, 1),
+            **self._fitted.report,
+        }
+        self.n_features_in_ = len(schema)
+        return self
+
+    def _plan(self) -> FitPlan:
+        """The settings, checked."""
+        for name, value, known in (
+            ("generator", self.generator, GENERATORS),
+            ("loss", self.loss, tuple(LOSSES)),
+            ("adversary", self.adversary, ADVERSARY),
+        ):
+            if value not in known:
+                raise InputError(unknown_name(name, str(value), known))
+        if self.n_codes != "auto" and (not isinstance(self.n_codes, int) or self.n_codes < 1):
+            raise InputError(f"n_codes is {self.n_codes!r}, expected a whole number from 1 or 'auto'")
+        share = self.validation_share
+        if share != "auto" and not 0.0 < float(share) < 1.0:
+            raise InputError(f"validation_share is {share!r}, expected a number between 0 and 1 or 'auto'")
+        return FitPlan(
+            generator=self.generator,
+            loss=self.loss,
+            adversary=self.adversary,
+            refine=bool(self.refine),
+            n_codes=None if self.n_codes == "auto" else int(self.n_codes),
+            validation_share=None if share == "auto" else float(share),
+            device=self.device,
+        )
+
+    def _random(self, frame: pd.DataFrame, resume: bool) -> RandomSource:
+        """The root of all random streams; a resumed fit without a seed must find its own again, so it follows the data."""
+        if self.random_state is None and resume:
+            return RandomSource(int(_digest(frame)["data"][:8], 16))
+        return RandomSource(self.random_state)
+
+    # -- what was learned ---------------------------------------------------------------------------------------------
+
+    def _learned(self) -> FittedTable:
+        fitted = getattr(self, "_fitted", None)
+        if fitted is None:
+            raise NotFittedError("this TableGAN has not learned a table yet: call fit or load first")
+        learned: FittedTable = fitted
+        return learned
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether `fit` or `load` was called."""
+        return getattr(self, "_fitted", None) is not None
+
+    @property
+    def schema_(self) -> Schema:
+        """Schema of the training table."""
+        return self._learned().encoder.schema
+
+    @property
+    def report_(self) -> dict[str, Any]:
+        """What the fit did."""
+        return self._learned().report
+
+    # -- sampling -----------------------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        n: int,
+        *,
+        where: Mapping[str, Any] | None = None,
+        random_state: int | None = None,
+        refined: bool = True,
+    ) -> pd.DataFrame:
+        """Draw synthetic rows.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        where : mapping of column to condition, optional
+            A value, a list of values, or a closed range ``(low, high)`` with None for an open end. Every row satisfies
+            all of them.
+        random_state : int, optional
+            Seed; the same seed gives the same rows.
+        refined : bool
+            False draws from the codes alone: faster, and easier to tell from real rows.
+
+        Returns
+        -------
+        DataFrame [n, ...]
+            Columns, order, dtypes, categories and decimals of the training table, without free text.
+
+        Raises
+        ------
+        ConditionError
+            An unknown column or value, or conditions that cannot hold.
+        """
+        fitted = self._learned()
+        random = RandomSource(random_state)
+        allowed = fitted.conditions(where)
+        parts = list(fitted.batches(_count(n), allowed, random, refined=refined))
+        columns = len(fitted.layout.sizes)
+        symbols = np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, columns), np.int32)
+        positions = np.concatenate([part[1] for part in parts]) if parts else np.zeros((0, columns), np.float32)
+        return fitted.encoder.decode(symbols, positions, rng=random.numpy("decode"), forced=allowed)
+
+    def iter_sample(
+        self,
+        n: int,
+        *,
+        where: Mapping[str, Any] | None = None,
+        random_state: int | None = None,
+        refined: bool = True,
+        batch_rows: int = BATCH,
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Draw synthetic rows as a stream of Arrow batches, with flat memory.
+
+        Parameters as in `sample`; ``batch_rows`` rows at a time. Identifiers are unique within a batch.
+        """
+        from synthkit.io.arrow_frames import FrameConverter
+
+        fitted = self._learned()
+        random = RandomSource(random_state)
+        allowed = fitted.conditions(where)
+        rng = random.numpy("decode")
+        converter = FrameConverter(Path("sample"), fitted.encoder.schema)
+        for symbols, positions in fitted.batches(_count(n), allowed, random, refined=refined, batch=batch_rows):
+            frame = fitted.encoder.decode(symbols, positions, rng=rng, forced=allowed)
+            yield from converter.convert(frame).combine_chunks().to_batches()
+
+    def balance(
+        self,
+        frame: pd.DataFrame,
+        target: str | None = None,
+        *,
+        ratio: float = 1.0,
+        counts: Mapping[Any, int] | None = None,
+        random_state: int | None = None,
+    ) -> pd.DataFrame:
+        """Add synthetic rows of the rarer classes.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Real rows; they come first in the result, untouched.
+        target : str, optional
+            Column of classes; the target of the schema when absent.
+        ratio : float
+            Rows that every class shall have at least, as a share of the largest class.
+        counts : mapping of class to int, optional
+            Rows that these classes shall have instead; other classes stay as they are.
+        random_state : int, optional
+            Seed.
+
+        Returns
+        -------
+        DataFrame
+            The real rows and then the synthetic ones, without free text.
+
+        Raises
+        ------
+        InputError
+            No target, an unknown class, or fewer rows asked for than there are.
+        """
+        schema = self.schema_
+        name = target if target is not None else schema.target
+        if name is None:
+            raise InputError("balance needs a column of classes", remedy="give target=COLUMN")
+        if name not in frame:
+            raise SchemaError(unknown_name("column", name, [str(column) for column in frame.columns]))
+        missing = balance_counts(frame[name], name, ratio=ratio, counts=counts)
+        random = RandomSource(random_state)
+        kept = [column for column in frame.columns if column in schema and schema[column].type != "text"]
+        parts = [frame[kept]]
+        for label, rows in missing.items():
+            drawn = self.sample(rows, where={name: label}, random_state=random.integer(f"balance {label!r}"))
+            parts.append(drawn[kept])
+        return pd.concat(parts, ignore_index=True) if len(parts) > 1 else frame[kept].reset_index(drop=True)
+
+    # -- scores and missing cells -------------------------------------------------------------------------------------
+
+    def log_likelihood(self, frame: pd.DataFrame) -> np.ndarray:
+        """Log-likelihood of rows under the codes, in nats, ``[n_rows]``; low values are unusual rows.
+
+        Numbers count by the bin they fall in. Labels never seen are integrated out.
+        """
+        fitted = self._learned()
+        return fitted.codes().log_likelihood(fitted.encoder.encode(frame, unknown=True).symbols)
+
+    def impute(self, frame: pd.DataFrame, *, random_state: int | None = None) -> pd.DataFrame:
+        """Fill missing cells by draws from their law given the observed cells; observed cells come back unchanged."""
+        fitted = self._learned()
+        random = RandomSource(random_state)
+        names = fitted.encoder.names
+        encoded = fitted.encoder.encode(frame, unknown=True)
+        symbols, positions = encoded.symbols.copy(), encoded.positions.copy()
+        unknown = frame[names].isna().to_numpy()
+        fitted.impute(symbols, positions, unknown, random)
+        drawn = fitted.encoder.decode(np.maximum(symbols, 0), positions, rng=random.numpy("decode"))
+        filled = frame.copy()
+        for place, name in enumerate(names):
+            rows = np.flatnonzero(unknown[:, place])
+            if len(rows):
+                column = filled[name].copy()
+                column.iloc[rows] = drawn[name].iloc[rows].to_numpy()
+                filled[name] = column
+        return filled
+
+    # -- model file ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file (JSON, arrays and trees as text in one archive), whole or not at all."""
+        settings = self.get_params()
+        settings["log"] = None if self.log is None else str(self.log)
+        storage.save(self._learned(), settings, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Open a model file. Nothing in it is executed.
+
+        Raises
+        ------
+        ModelFileError
+            Not a model of a table, truncated, changed, or from a newer version.
+        """
+        fitted, settings = storage.load(path)
+        known = set(cls._get_param_names())
+        model = cls(**{name: value for name, value in settings.items() if name in known})
+        model._fitted = fitted
+        model.n_features_in_ = len(fitted.encoder.schema)
+        return model
+
+
+def _count(n: int) -> int:
+    if isinstance(n, bool) or int(n) != n or n < 0:
+        raise InputError(f"the number of rows is {n!r}, expected a whole number from 0")
+    return int(n)
+
+
+def _digest(frame: pd.DataFrame) -> dict[str, Any]:
+    """What tells one table from another, for the checkpoint of a fit."""
+    content = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
+    return {"data": content, "names": [str(name) for name in frame.columns]}
