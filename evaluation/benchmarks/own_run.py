@@ -21,12 +21,12 @@ from synthkit.random import RandomSource
 # of "ours".
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
-    "anchor": {"adversary": "never", "refine": False},
-    "anchor+refine": {"adversary": "never"},
-    "adversary": {"adversary": "always", "refine": False},
-    "loss-wgan-gp": {"adversary": "always", "loss": "wgan-gp", "refine": False},
-    "loss-wgan": {"adversary": "always", "loss": "wgan", "refine": False},
-    "loss-vanilla": {"adversary": "always", "loss": "vanilla", "refine": False},
+    "anchor": {"adversary": "off", "refine": False},
+    "anchor+refine": {"adversary": "off"},
+    "adversary": {"adversary": "on", "refine": False},
+    "loss-wgan-gp": {"adversary": "on", "loss": "wgan-gp", "refine": False},
+    "loss-wgan": {"adversary": "on", "loss": "wgan", "refine": False},
+    "loss-vanilla": {"adversary": "on", "loss": "vanilla", "refine": False},
     "network": {"generator": "network", "refine": False},
     "network-wgan-gp": {"generator": "network", "loss": "wgan-gp", "refine": False},
     "time-half": {"time_budget": "1m"},

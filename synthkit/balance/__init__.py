@@ -1,6 +1,5 @@
 """Bringing rare classes up: what a generator must beat to be worth its while."""
 
 from synthkit.balance.interpolation import balance_by_interpolation, interpolate_table
-from synthkit.balance.plan import rows_to_add
 
-__all__ = ["balance_by_interpolation", "interpolate_table", "rows_to_add"]
+__all__ = ["balance_by_interpolation", "interpolate_table"]

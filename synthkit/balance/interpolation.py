@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synthkit.balance.plan import rows_to_add
+from synthkit.errors import SchemaError, unknown_name
 from synthkit.evaluation.view import TableView
 from synthkit.random import RandomSource
+from synthkit.tables.balancing import balance_counts
 
 # In units of a number's standard deviation: two different categories are as far apart as numbers that differ by 0.7
 # deviations.
@@ -93,7 +94,9 @@ def balance_by_interpolation(
     InputError
         If the target is unknown or has one class, or the ratio is outside (0, 1].
     """
-    counts = {label: count for label, count in rows_to_add(frame, target, ratio=ratio).items() if count}
+    if target not in frame.columns:
+        raise SchemaError(unknown_name("target column", target, [str(name) for name in frame.columns]))
+    counts = balance_counts(frame[target], target, ratio=ratio)
     if not counts:
         return frame.reset_index(drop=True)
     generator = RandomSource(random_state).child("interpolation").numpy("balance")

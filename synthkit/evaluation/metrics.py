@@ -130,7 +130,7 @@ _DESCRIPTIONS = (
     Metric(
         name="tstr",
         theme="utility",
-        title="train on synthetic, test on real",
+        title="trained on synthetic rows",
         direction="higher",
         ideal=None,
         source="Esteban et al. 2017, Real-valued medical time series generation with recurrent conditional GANs",
@@ -139,7 +139,7 @@ _DESCRIPTIONS = (
     Metric(
         name="trtr",
         theme="utility",
-        title="train on real, test on real",
+        title="trained on real rows",
         direction="higher",
         ideal=None,
         source="Esteban et al. 2017",
@@ -152,7 +152,7 @@ _DESCRIPTIONS = (
         direction="half",
         ideal=0.5,
         source="share of distances to the closest record, as in TabSyn (Zhang et al. 2024)",
-        meaning="{percent} of synthetic rows lie nearer to a training than to a held-out row; 50 % is no memorising.",
+        meaning="{percent} of synthetic rows lie nearer to a training than to a held-out row; 50 % is chance.",
     ),
     Metric(
         name="exact_train",

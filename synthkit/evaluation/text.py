@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WORST_COLUMNS = 3
-_NO_MEMORISING = 0.5
+# Above this nearest-record share a reader is warned.
+_LEANING = 0.53
 # Above this nearest-record share the table is a copy of its training rows for all practical purposes.
 _COPYING = 0.65
 
@@ -27,7 +28,7 @@ def as_table(evaluation: Evaluation) -> Table:
     title = f"{rows['synthetic']:,} synthetic rows against {rows['real']:,} real rows ({rows['held-out']:,} held out)"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("score", no_wrap=True)
-    for heading in ("value", "95 % interval", "real rows", "independent columns"):
+    for heading in ("value", "95 % interval", "real\nrows", "independent\ncolumns"):
         table.add_column(heading, justify="right", no_wrap=True)
     theme = None
     for name, score in evaluation.scores.items():
@@ -90,7 +91,7 @@ def summary(evaluation: Evaluation) -> list[str]:
 
 def _about_copies(share: Score | None) -> list[str]:
     """Return a warning when synthetic rows lie nearer to training rows than chance allows."""
-    if share is None or not share.applies or share.low <= _NO_MEMORISING:
+    if share is None or not share.applies or share.low <= 0.5 or share.value <= _LEANING:
         return []
     if share.value < _COPYING:
         return [
