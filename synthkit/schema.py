@@ -43,7 +43,8 @@ class Column:
         How the column is modelled. `text` columns are left out of a model; `constant` ones (all-null columns too) are
         restored without being modelled.
     dtype : str
-        The pandas dtype as read (`str(series.dtype)`), or "date" for columns of `datetime.date` objects.
+        The pandas dtype as read (`str(series.dtype)`); for columns of Python objects other than text also "date"
+        (`datetime.date`), "decimal" (`decimal.Decimal`) and "number" (`int` and `float`).
     nullable : bool
         Whether cells may be missing.
     decimals : int, optional

@@ -21,6 +21,7 @@ Kind = Literal["number", "boolean", "date", "text", "category"]
 
 _GRIDS = (("D", 86_400_000_000_000), ("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000),
           ("ms", 1_000_000), ("us", 1_000), ("ns", 1))  # fmt: skip
+_SAMPLE = 1000
 _LEAVE_OUT = "Set its type to text to leave it out, or convert it"
 
 
@@ -68,7 +69,9 @@ class Facts:
 
 def plain(value: Any) -> Label:
     """A plain Python value of a cell: numpy scalars are unwrapped, everything else that is no label becomes text."""
-    if isinstance(value, np.generic):
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
+    elif isinstance(value, np.generic):
         value = value.item()
     return value if isinstance(value, (str, int, float, bool)) else str(value)
 
@@ -101,6 +104,8 @@ def gather(series: pd.Series[Any], *, as_labels: bool = False) -> Facts:
     if pd.api.types.is_datetime64_any_dtype(dtype):
         zone = str(dtype.tz) if isinstance(dtype, pd.DatetimeTZDtype) else None
         clock = series.dt.tz_localize(None) if zone else series
+        if not as_labels:
+            _refuse_far_dates(series, ((clock < pd.Timestamp.min) | (clock > pd.Timestamp.max)).to_numpy())
         return _facts(clock, "date", dtype=str(dtype), timezone=zone)
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
         facts = _facts(series, "number")
@@ -149,6 +154,15 @@ def _refuse_infinite(facts: Facts) -> None:
         )
 
 
+def _refuse_far_dates(series: pd.Series[Any], far: npt.NDArray[np.bool_]) -> None:
+    if far.any():
+        shown = describe_rows(series[far].map(str), far)
+        raise DataError(
+            f"column {series.name!r} holds dates before 1677 or after 2262 ({shown})",
+            remedy="Leave those cells empty, or set the column's type to categorical.",
+        )
+
+
 def _category(series: pd.Series[Any], dtype: pd.CategoricalDtype) -> Facts:
     categories = dtype.categories
     if not all(isinstance(value, (str, int, float, bool, np.generic)) for value in categories):
@@ -178,29 +192,32 @@ def _objects(series: pd.Series[Any], as_labels: bool) -> Facts:
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind == "string":
         return _text(_facts(series, "text"), as_labels)
+    if as_labels and kind not in ("empty", "boolean", "integer", "floating"):
+        return _facts(series.map(str, na_action="ignore"), "text", series=series)
     if kind == "empty":
         return _facts(series, "text")
     if kind == "boolean":
         return _facts(series, "boolean")
     if kind in ("integer", "floating", "mixed-integer-float"):
-        facts = _facts(pd.to_numeric(series), "number", dtype="object", series=series)
+        numbers = pd.to_numeric(series)
+        if kind == "integer" and (numbers.astype(float).abs() >= 2.0**63).any():
+            raise DataError(
+                f"column {series.name!r} holds whole numbers of more than 64 bits",
+                remedy="Set its type to categorical, or convert it to text.",
+            )
+        facts = _facts(numbers, "number", dtype="number", series=series)
         _refuse_infinite(facts)
         return facts
     if kind == "decimal":
-        facts = _facts(
-            pd.to_numeric(series.astype(object).map(float, na_action="ignore")),
-            "number",
-            dtype="decimal",
-            series=series,
-        )
+        facts = _facts(series.map(float, na_action="ignore").astype(float), "number", dtype="decimal", series=series)
         _refuse_infinite(facts)
         return facts
     if kind == "date":
-        return _facts(pd.to_datetime(series, errors="coerce"), "date", dtype="date", series=series)
+        parsed = pd.to_datetime(series, errors="coerce")
+        _refuse_far_dates(series, (parsed.isna() & series.notna()).to_numpy())
+        return _facts(parsed, "date", dtype="date", series=series)
     if kind in ("datetime", "datetime64"):
         return _datetimes(series)
-    if as_labels:
-        return _facts(series.map(str, na_action="ignore"), "text", series=series)
     raise _mixed_or_foreign(series)
 
 
@@ -208,6 +225,7 @@ def _datetimes(series: pd.Series[Any]) -> Facts:
     zones = {str(value.tzinfo) for value in series.dropna() if getattr(value, "tzinfo", None) is not None}
     zone = zones.pop() if len(zones) == 1 else ("UTC" if zones else None)
     parsed = pd.to_datetime(series, errors="coerce", utc=zone is not None)
+    _refuse_far_dates(series, (parsed.isna() & series.notna()).to_numpy())
     if zone is not None:
         parsed = parsed.dt.tz_convert(zone).dt.tz_localize(None)
     return _facts(parsed, "date", dtype="object", timezone=zone, series=series)
@@ -273,6 +291,10 @@ def _text(facts: Facts, as_labels: bool) -> Facts:
 def _numbers_in_text(facts: Facts) -> Facts:
     """Text that is all numbers is numbers; text that is mostly numbers is a mistake, unless it looks like codes."""
     texts = facts.uniques
+    # Words are told from a few: where these hold no number, the column is not mostly numbers.
+    sample = texts[:: max(1, len(texts) // _SAMPLE)]
+    if not np.isfinite(parse_numbers(pd.Series(sample, dtype="object"))).any():
+        return facts
     numbers = parse_numbers(pd.Series(texts, dtype="object"))
     is_number = np.isfinite(numbers)
     if not is_number.any():
@@ -287,7 +309,9 @@ def _numbers_in_text(facts: Facts) -> Facts:
     n_numbers = int(facts.counts[is_number].sum())
     others = texts[~is_number]
     has_codes = any(any(character.isdigit() for character in text) for text in others[:1000])
-    like_categories = is_number.sum() <= min(20, n_numbers / 2)
+    # Ranks or grades of which some are words are categories; a word among hundreds of numbers is a slip.
+    few = is_number.sum() <= min(20, n_numbers / 2)
+    like_categories = few and (share < 0.99 or is_number.sum() < 10)
     if share <= 0.5 or has_codes or like_categories:
         return facts
     bad = facts.series.isin(others).to_numpy()

@@ -134,10 +134,12 @@ def _propose(facts: Facts) -> Column:
 
 
 def _base(facts: Facts, type_: ColumnType, *, reason: str, **fields: Any) -> Column:
+    numeric = type_ in ("integer", "continuous", "identifier")
+    dtype = "object" if facts.dtype in ("number", "decimal") and not numeric else facts.dtype
     return Column(
         name=facts.name,
         type=type_,
-        dtype=facts.dtype,
+        dtype=dtype,
         nullable=facts.nullable,
         reason=reason,
         **fields,

@@ -173,9 +173,9 @@ def identifier_pattern(values: Sequence[str]) -> str | None:
     """
     if len(values) < 2:
         return None
-    if len({len(value) for value in values}) == 1:
-        return _fixed_pattern(values)
-    return _varying_pattern(values)
+    find = _fixed_pattern if len({len(value) for value in values}) == 1 else _varying_pattern
+    # What a few do not share, all do not.
+    return None if len(values) > 1000 and find(values[:200]) is None else find(values)
 
 
 def fallback_pattern(values: Sequence[str]) -> str:

@@ -73,7 +73,12 @@ def from_numbers(values: npt.ArrayLike, column: Column) -> pd.Series[Any]:
         numbers = np.round(numbers, column.decimals)
     missing = np.isnan(numbers)
     out: pd.Series[Any]
-    if column.dtype in ("object", "string", "decimal"):
+    if column.dtype == "number":
+        plain: list[Any] = [
+            int(value) if column.type == "integer" else value for value in np.nan_to_num(numbers).tolist()
+        ]
+        out = pd.Series(plain, dtype="object").mask(missing, None)
+    elif column.dtype in ("object", "string", "decimal"):
         out = pd.Series([None if gap else text for text, gap in zip(_texts(numbers, column), missing, strict=True)])
         if column.dtype == "decimal":
             out = out.map(decimal.Decimal, na_action="ignore")

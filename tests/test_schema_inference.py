@@ -4,7 +4,7 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -218,6 +218,7 @@ class TestRefusedColumns:
                 r"most values are numbers, but not 'abc' in row 101 and '\?' in",
             ),
             (["1", "2", "three", "4"], r"not 'three' in row 3"),
+            ([str(i % 16) for i in range(900)] + ["oops"], r"not 'oops' in row 901"),
             ([1.0, np.inf, 2.0, -np.inf], r"infinite values \(inf in row 2 and -inf in row 4\)"),
             (with_gaps([np.inf] * 20), r"inf in row 2, inf in row 3, inf in row 4 and 14 more"),
             ([[1], [2], [3]], "holds values of type list"),
@@ -333,3 +334,29 @@ def test_the_index_does_not_matter(people: pd.DataFrame, shuffle: Callable[[pd.D
 def test_wide_tables_work() -> None:
     frame = pd.DataFrame({f"c{i}": RANDOM.integers(0, 9, 60) for i in range(1000)})
     assert len(Schema.infer(frame)) == 1000
+
+
+class TestFarAndLarge:
+    """What does not fit 64 bits is refused by name, or taken as labels where that is asked for."""
+
+    DATES: ClassVar[list[Any]] = [
+        pd.Series([datetime.date(9999, 12, 31), datetime.date(2020, 1, 1)] * 5),
+        pd.Series(np.array(["9999-12-31", "2020-01-01"] * 5, dtype="datetime64[us]")),
+        pd.Series([datetime.datetime(9999, 12, 31), datetime.datetime(2020, 1, 1)] * 5, dtype="object"),
+    ]
+
+    @pytest.mark.parametrize("series", DATES, ids=lambda series: str(series.dtype))
+    def test_dates(self, series: pd.Series[Any]) -> None:
+        frame = pd.DataFrame({"until": series})
+        with pytest.raises(DataError, match=r"'until' holds dates before 1677 or after 2262 \('9999-12-31.*' in row 1"):
+            Schema.infer(frame)
+        column = Schema.infer(frame, overrides={"until": {"type": "categorical"}})["until"]
+        assert column.categories is not None
+        assert str(column.categories[0]).startswith("9999-12-31")
+
+    def test_numbers(self) -> None:
+        with pytest.raises(DataError, match="more than 64 bits"):
+            Schema.infer(pd.DataFrame({"x": [2**70, 2**70 + 1]}))
+
+    def test_numbers_in_text(self) -> None:
+        assert infer_column(pd.Series([str(2**70 + i % 3) for i in range(90)], name="x")).type == "categorical"

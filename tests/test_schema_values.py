@@ -26,6 +26,8 @@ NUMBERS: list[Any] = [
     pd.Series(["12.50", None, "-7.25"], dtype="object"),
     pd.Series(["12", None, "7"], dtype="string"),
     pd.Series([decimal.Decimal("1.50"), None, decimal.Decimal("2.25")], dtype="object"),
+    pd.Series([1, None, 3], dtype="object"),
+    pd.Series([1.5, None, 3.25], dtype="object"),
 ]
 
 

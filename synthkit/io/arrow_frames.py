@@ -113,6 +113,8 @@ def _arrow_type(column: Column) -> pa.DataType:
         return pa.date32()
     if column.dtype == "decimal":
         return pa.decimal128(38, column.decimals or 0)
+    if column.dtype == "number":
+        return pa.int64() if column.type == "integer" else pa.float64()
     if column.type == "boolean" and column.categories and isinstance(column.categories[0], bool):
         return pa.bool_()
     return pa.null() if column.type == "constant" and column.categories is None else pa.string()
@@ -122,4 +124,4 @@ def _empty_column(column: Column) -> pd.Series[Any]:
     if column.dtype == "category":
         categories = pd.CategoricalDtype(list(column.categories or ()), ordered=column.ordered)
         return pd.Series([], dtype=categories)
-    return pd.Series([], dtype="object" if column.dtype in ("date", "decimal") else column.dtype)
+    return pd.Series([], dtype="object" if column.dtype in ("date", "decimal", "number") else column.dtype)
