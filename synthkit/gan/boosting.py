@@ -100,12 +100,14 @@ class TreeView:
     def rows(self, symbols: Symbols, positions: Floats) -> Floats:
         """``[n, C]`` float32, NaN where missing."""
         places = symbols + self._starts
-        return self._base[places] + positions * self._width[places]
+        view: Floats = self._base[places] + positions * self._width[places]
+        return view
 
     def column(self, column: int, symbols: Symbols, positions: Floats) -> Floats:
         """One column of `rows`, ``[n]``."""
         places = symbols + self._starts[column]
-        return self._base[places] + positions * self._width[places]
+        view: Floats = self._base[places] + positions * self._width[places]
+        return view
 
 
 class BoostedRatio:
@@ -127,7 +129,7 @@ class BoostedRatio:
 
     def __call__(self, view: Floats, symbols: Symbols) -> Floats:
         """Log-ratio ``[n]`` up to a constant."""
-        total = self.tilts[symbols + self._starts].sum(axis=1)
+        total: Floats = self.tilts[symbols + self._starts].sum(axis=1)
         for trees in self.rounds:
             total += log_odds(trees, view, self._threads)
         return total

@@ -112,7 +112,7 @@ class ChainSampler:
         recode
             Share of the chains whose code is first drawn anew given the row.
         """
-        n, columns = chains.symbols.shape
+        n = len(chains)
         if recode > 0:
             rows = np.flatnonzero(rng.random(n) < recode)
             chains.codes[rows] = self._table.posterior(chains.symbols[rows], rng)

@@ -80,7 +80,7 @@ class LatentCodes:
         self.layout, self.codes, self.device = layout, codes, device
         self._segments = Segments(layout.sizes.tolist(), device)
         share = torch.tensor(layout.share, dtype=torch.float32, device=device)
-        self._base = list((share + 1e-6).log().split(layout.sizes.tolist()))
+        self._base: list[Tensor] = list((share + 1e-6).log().split_with_sizes(layout.sizes.tolist()))
         self._waves = [
             _cosines(int(bins), cosines).to(device) if bins > 2 * cosines else None for bins in layout.n_bins
         ]
@@ -249,7 +249,7 @@ class LikelihoodStage:
     def evaluate(self) -> float:
         """Mean held-out log-likelihood in nats a row."""
         theta = self._codes.log_theta()
-        parts = [self._codes.log_likelihood(rows, theta) for rows in self._held_out.split(4096)]
+        parts = [self._codes.log_likelihood(rows, theta) for rows in torch.split(self._held_out, 4096)]
         return float(torch.cat(parts).mean())
 
     def snapshot(self) -> Tensors:

@@ -1,4 +1,4 @@
-"""The stages of a fit: latent codes by likelihood, the adversary where it helps, refinement; or the classical network."""
+"""The stages of a fit: codes by likelihood, the adversary where it helps, refinement; or the classical network."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         )
 
     def _random(self, frame: pd.DataFrame, resume: bool) -> RandomSource:
-        """The root of all random streams; a resumed fit without a seed must find its own again, so it follows the data."""
+        """The root of all random streams; a resumed fit without a seed must find its own again: it follows the data."""
         if self.random_state is None and resume:
             return RandomSource(int(_digest(frame)["data"][:8], 16))
         return RandomSource(self.random_state)
