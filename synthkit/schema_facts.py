@@ -302,9 +302,7 @@ def _numbers_in_text(facts: Facts) -> Facts:
     if is_number.all():
         if _writes_back(texts, numbers):
             return facts.as_text_numbers()
-        return replace(
-            facts, note=", numbers in text that would not be written back the same (leading zeros or the like)"
-        )
+        return replace(facts, note=", kept as text because as numbers they would lose leading zeros or the like")
     share = facts.counts[is_number].sum() / facts.n_values
     n_numbers = int(facts.counts[is_number].sum())
     others = texts[~is_number]

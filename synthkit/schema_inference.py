@@ -207,7 +207,8 @@ def _text(facts: Facts) -> Column:
         prose = is_prose(values, facts.n_rows)
         pattern = identifier_pattern(values)
         if pattern is not None and (named or not prose):
-            reason = f"all {n:,} values are distinct and follow one pattern, such as {values[0]}"
+            # No value as an example: the sentence is kept in model files, and an identifier names a real record.
+            reason = f"all {n:,} values are distinct and follow one pattern"
             return _base(facts, "identifier", pattern=pattern, reason=reason)
         if named and not prose:
             reason = f"all {n:,} values are distinct and the name says that it identifies records"

@@ -146,6 +146,8 @@ def test_proposal(name: str, values: Any, expected: dict[str, Any]) -> None:
     assert {field: getattr(column, field) for field in expected} == expected, column
     assert column.reason
     assert not column.reason.endswith(".")
+    if column.pattern is not None:
+        assert str(series[0]) not in column.reason, "an identifier names a real record"
     assert Column.from_dict(column.to_dict()) == column
 
 
