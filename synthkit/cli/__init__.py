@@ -61,7 +61,7 @@ class VerbGroup(click.Group):
 @click.version_option(__version__, prog_name="synthkit")
 @click.option("--debug", is_flag=True, envvar="SYNTHKIT_DEBUG", help="Show the full traceback of an error.")
 def group(debug: bool) -> None:
-    r"""Make synthetic tables that keep the shape of the real ones.
+    """Make synthetic tables that keep the shape of the real ones.
 
     \b
     synthkit fit people.csv -o people.synth

@@ -40,7 +40,7 @@ def command(
     seed: int | None,
     quiet: bool,
 ) -> None:
-    r"""Bring the classes of a column of DATA to a ratio. Real rows come first and stay untouched.
+    """Bring the classes of a column of DATA to a ratio. Real rows come first and stay untouched.
 
     \b
     synthkit balance people.csv --target income -o balanced.csv

@@ -31,7 +31,7 @@ def command(
     seed: int,
     quiet: bool,
 ) -> None:
-    r"""Score SYNTHETIC against REAL, the rows it was made from, with controls that tell how to read each score.
+    """Score SYNTHETIC against REAL, the rows it was made from, with controls that tell how to read each score.
 
     Without HOLDOUT a fifth of REAL is split off, and the scores of copies say less.
 

@@ -71,7 +71,7 @@ def command(
     seed: int | None,
     quiet: bool,
 ) -> int:
-    r"""Fit a generator to the table DATA and write it to a model file.
+    """Fit a generator to the table DATA and write it to a model file.
 
     Ctrl-C stops early and keeps the best so far. After a crash or a kill, the same command with --resume goes on where
     the last checkpoint was taken; it lies beside the output as MODEL.checkpoint until the model is written.

@@ -42,7 +42,7 @@ def command(
     person_key: str | None,
     as_json: bool,
 ) -> None:
-    r"""Propose a schema for the table DATA, and say why.
+    """Propose a schema for the table DATA, and say why.
 
     Every choice can be changed in the file that -o writes; `synthkit fit --schema` reads it.
 

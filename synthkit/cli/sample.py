@@ -20,7 +20,7 @@ from synthkit.cli.common import PATH, quiet_option, row_progress, seed_option, w
 def command(
     model_path: Path, rows: int, output: Path, conditions: tuple[str, ...], raw: bool, seed: int | None, quiet: bool
 ) -> None:
-    r"""Draw synthetic rows from MODEL into a table, in batches, so that memory stays flat.
+    """Draw synthetic rows from MODEL into a table, in batches, so that memory stays flat.
 
     \b
     synthkit sample people.synth -n 10000 -o rich.csv --where 'income=>50K' --where 'age=30..40'
