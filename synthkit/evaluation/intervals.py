@@ -38,7 +38,8 @@ def mean_interval(values: npt.NDArray[np.float64] | npt.NDArray[np.bool_]) -> tu
     if np.isin(numbers, (0.0, 1.0)).all():
         centre = (mean + _NORMAL**2 / (2 * n)) / (1 + _NORMAL**2 / n)
         half = _NORMAL * np.sqrt(mean * (1 - mean) / n + _NORMAL**2 / (4 * n**2)) / (1 + _NORMAL**2 / n)
-        return mean, float(max(0.0, centre - half)), float(min(1.0, centre + half))
+        # At a share of 0 or 1 the ends are the share itself, up to rounding.
+        return mean, min(mean, max(0.0, float(centre - half))), max(mean, min(1.0, float(centre + half)))
     half = _NORMAL * float(numbers.std(ddof=1)) / np.sqrt(n)
     return mean, mean - half, mean + half
 
