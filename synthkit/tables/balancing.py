@@ -40,13 +40,14 @@ def balance_counts(
         A single class, or none.
     """
     found = labels.value_counts(sort=False).to_dict()
-    if len(found) < 2:
-        raise DataError(f"column {name!r} has {len(found)} classes, expected at least two to balance")
+    classes = sum(had > 0 for had in found.values())  # a dtype "category" also counts categories without rows
+    if classes < 2:
+        raise DataError(f"column {name!r} has {classes} classes, expected at least two to balance")
     if counts is None:
         if not 0.0 < ratio <= 1.0:
             raise InputError(f"the ratio is {ratio!r}, expected more than 0 and at most 1")
         wanted = math.ceil(ratio * max(found.values()))
-        return {label: wanted - had for label, had in found.items() if had < wanted}
+        return {label: wanted - had for label, had in found.items() if 0 < had < wanted}
     by_text = {str(label): label for label in found}
     added = {}
     for label, wanted in counts.items():

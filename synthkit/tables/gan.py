@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -16,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from synthkit.errors import InputError, SchemaError, unknown_name
 from synthkit.gan.budget import Budget
+from synthkit.gan.checkpoint import Progression
 from synthkit.gan.losses import LOSSES
 from synthkit.gan.progress import JsonLinesLog, progress_for
 from synthkit.gan.trainer import Trainer
@@ -159,17 +161,16 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
                 UserWarning,
                 stacklevel=2,
             )
-        random = self._random(frame, resume)
+        checkpoint = Path(checkpoint) if checkpoint is not None else None
+        random = RandomSource(self._seed(checkpoint if resume else None))
         with (
             JsonLinesLog(self.log) if self.log is not None else nullcontext() as log,
             Trainer(
                 budget,
-                Path(checkpoint) if checkpoint is not None else None,
+                checkpoint,
                 progress_for(self.verbose),
                 log,
-                fingerprint=settings_fingerprint(
-                    plan, random.seed if self.random_state is not None else 0, _digest(frame)
-                ),
+                fingerprint=settings_fingerprint(plan, random.seed, _digest(frame)),
                 resume=resume,
             ) as trainer,
         ):
@@ -196,26 +197,31 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         ):
             if value not in known:
                 raise InputError(unknown_name(name, str(value), known))
-        if self.n_codes != "auto" and (not isinstance(self.n_codes, int) or self.n_codes < 1):
+        count = self.n_codes
+        if count != "auto" and (not _is_whole(count) or count < 1):
             raise InputError(f"n_codes is {self.n_codes!r}, expected a whole number from 1 or 'auto'")
         share = self.validation_share
-        if share != "auto" and not 0.0 < float(share) < 1.0:
+        if share != "auto" and not (_is_number(share) and 0.0 < share < 1.0):
             raise InputError(f"validation_share is {share!r}, expected a number between 0 and 1 or 'auto'")
         return FitPlan(
             generator=self.generator,
             loss=self.loss,
             adversary=self.adversary,
             refine=bool(self.refine),
-            n_codes=None if self.n_codes == "auto" else int(self.n_codes),
+            n_codes=None if count == "auto" else int(count),
             validation_share=None if share == "auto" else float(share),
             device=self.device,
         )
 
-    def _random(self, frame: pd.DataFrame, resume: bool) -> RandomSource:
-        """The root of all random streams; a resumed fit without a seed must find its own again: it follows the data."""
-        if self.random_state is None and resume:
-            return RandomSource(int(_digest(frame)["data"][:8], 16))
-        return RandomSource(self.random_state)
+    def _seed(self, resumed: Path | None) -> int | None:
+        """The seed; a resumed fit without one goes on with that of its checkpoint.
+
+        With another seed other rows would be held out: rows that the codes were trained on would judge them.
+        """
+        if self.random_state is not None or resumed is None or not resumed.exists():
+            return self.random_state
+        seed = Progression.load(resumed).fingerprint.get("seed")
+        return seed if isinstance(seed, int) else None
 
     # -- what was learned ---------------------------------------------------------------------------------------------
 
@@ -410,8 +416,17 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         return model
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value is a whole number: numpy's are, truth values are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _count(n: int) -> int:
-    if isinstance(n, bool) or int(n) != n or n < 0:
+    if not _is_whole(n) or n < 0:
         raise InputError(f"the number of rows is {n!r}, expected a whole number from 0")
     return int(n)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from synthkit.gan.layout import Layout
 
+_PAIRS = 200_000_000  # pairs of rows times columns: seconds of one core
 Rows = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
@@ -23,8 +26,12 @@ def nearest_record_share(
     float
         NaN when there are fewer than 20 held-out rows.
     """
+    columns = len(layout.sizes)
+    if not columns:
+        return float("nan")
+    most = min(most, math.isqrt(_PAIRS // columns))
     size = min(len(training[0]), len(held_out[0]), most)
-    if size < 20 or not len(layout.sizes):
+    if size < 20:
         return float("nan")
     own, other = (_take(sample, rng.permutation(len(sample[0]))[:size]) for sample in (training, held_out))
     rows = _take(synthetic, np.arange(min(len(synthetic[0]), most)))
