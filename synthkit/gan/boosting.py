@@ -8,9 +8,9 @@ energy: the generator times the exponential of the sum comes ever closer to the 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Symbols = NDArray[np.int32]
+Folds = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class TreeSettings:
     learning_rate: float = 0.2
     threads: int = 0
 
-    def parameters(self, seed: int) -> dict[str, Any]:
-        """LightGBM's parameters; deterministic for a given number of threads."""
-        return {
+    def parameters(self, seed: int, focus: Sequence[float] = ()) -> dict[str, Any]:
+        """LightGBM's parameters, deterministic for a given number of threads; ``focus`` weighs gains by feature."""
+        chosen: dict[str, Any] = {"feature_contri": list(focus)} if len(focus) else {}
+        return chosen | {
             "objective": "binary",
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.min_rows,
@@ -61,14 +63,16 @@ def available_threads() -> int:
     return min(int(asked), free) if asked.isdigit() and int(asked) > 0 else free
 
 
-def fit_trees(real: Floats, fake: Floats, settings: TreeSettings, seed: int) -> lightgbm.Booster:
-    """Classifier of real (1) against generated (0) rows ``[n, C]``; both classes weigh the same."""
+def fit_trees(
+    real: Floats, fake: Floats, settings: TreeSettings, seed: int, focus: Sequence[float] = ()
+) -> lightgbm.Booster:
+    """Classifier of real (1) against generated (0) rows ``[n, F]``; both classes weigh the same."""
     import lightgbm
 
     labels = np.concatenate([np.ones(len(real), np.float32), np.zeros(len(fake), np.float32)])
     weights = np.where(labels == 1, 1.0, len(real) / max(len(fake), 1)).astype(np.float32)
     data = lightgbm.Dataset(np.concatenate([real, fake]), labels, weight=weights, free_raw_data=True)
-    return lightgbm.train(settings.parameters(seed), data, settings.trees)
+    return lightgbm.train(settings.parameters(seed, focus), data, settings.trees)
 
 
 def log_odds(trees: lightgbm.Booster, rows: Floats, threads: int = 0) -> Floats:
@@ -110,6 +114,19 @@ class TreeView:
         return view
 
 
+class RowFeatures(Protocol):
+    """Further columns for the trees, such as predictions of the target."""
+
+    column: int
+
+    @property
+    def width(self) -> int:
+        """Number of further columns."""
+
+    def columns(self, view: Floats, folds: Folds) -> Floats:
+        """The further columns ``[n, width]`` of rows ``[n, C]``."""
+
+
 class BoostedRatio:
     """Log of the density ratio: trees of all rounds plus a tilt for each symbol.
 
@@ -119,6 +136,11 @@ class BoostedRatio:
         Columns in symbol space.
     threads
         Threads for the trees; 0 takes what there is.
+
+    Attributes
+    ----------
+    extra
+        Further columns that the trees see, or None.
     """
 
     def __init__(self, layout: Layout, threads: int = 0) -> None:
@@ -126,12 +148,21 @@ class BoostedRatio:
         self._threads = threads
         self.rounds: list[lightgbm.Booster] = []
         self.tilts = np.zeros(layout.width, np.float32)
+        self.extra: RowFeatures | None = None
 
-    def __call__(self, view: Floats, symbols: Symbols) -> Floats:
+    def seen(self, view: Floats, folds: Folds) -> Floats:
+        """All that the trees see of rows ``[n, C]``: with the further columns, ``[n, F]``."""
+        if self.extra is None:
+            return view
+        return np.concatenate([view, self.extra.columns(view, folds)], axis=1)
+
+    def __call__(self, view: Floats, symbols: Symbols, folds: Folds) -> Floats:
         """Log-ratio ``[n]`` up to a constant."""
         total: Floats = self.tilts[symbols + self._starts].sum(axis=1)
-        for trees in self.rounds:
-            total += log_odds(trees, view, self._threads)
+        if self.rounds:
+            seen = self.seen(view, folds)
+            for trees in self.rounds:
+                total += log_odds(trees, seen, self._threads)
         return total
 
     def texts(self) -> dict[str, str]:

@@ -8,21 +8,46 @@ the generator is restricted to them and everything else stays the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.gan.boosting import BoostedRatio, Floats, Symbols, TreeView
+from synthkit.gan.boosting import BoostedRatio, Floats, Folds, Symbols, TreeView
 from synthkit.gan.table import Array, Codes, CodeTable
 
 Intervals = Mapping[int, tuple[Array, Array]]
 
-# share of the columns that each kind of move proposes anew; None draws code and row anew
-MOVES: tuple[float | None, ...] = (0.5, 0.1, 0.25, 0.05, None)
-REFRESH: tuple[float | None, ...] = (0.25, 0.5, 0.1, None)
+
+@dataclass(frozen=True)
+class Move:
+    """What a Metropolis-Hastings step proposes anew.
+
+    Attributes
+    ----------
+    share
+        Share of the columns, at least one.
+    column
+        This column alone.
+    whole
+        Code and row, independent of where the chain is.
+    """
+
+    share: float = 0.0
+    column: int | None = None
+    whole: bool = False
+
+
+def moves(target: int | None = None) -> tuple[Move, ...]:
+    """The moves of one round: small and large changes, a new row, and the target column by itself if there is one."""
+    usual = (Move(0.5), Move(0.1), Move(0.25), Move(0.05), Move(whole=True))
+    return usual if target is None else (*usual, Move(column=target))
+
+
+# between a stored chain and a row that is handed out
+REFRESH = (Move(0.25), Move(0.5), Move(0.1), Move(whole=True))
 
 
 @dataclass
@@ -37,6 +62,8 @@ class Chains:
         The rows as trees see them, ``[n, C]``.
     energy
         Log-ratio, ``[n]``.
+    folds
+        0 or 1, ``[n]``: by which of two predictors the target is predicted (see `synthkit.gan.prediction`).
     """
 
     codes: Codes
@@ -44,20 +71,19 @@ class Chains:
     positions: Floats
     view: Floats
     energy: Floats
+    folds: Folds
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Copies of some chains, in the given order."""
-        return type(self)(
-            self.codes[rows], self.symbols[rows], self.positions[rows], self.view[rows], self.energy[rows]
-        )
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def put(self, where: NDArray[np.bool_], other: Chains) -> None:
         """Overwrite the chains in ``where`` with the same chains of ``other``."""
-        for name in ("codes", "symbols", "positions", "view", "energy"):
-            getattr(self, name)[where] = getattr(other, name)[where]
+        for field in fields(self):
+            getattr(self, field.name)[where] = getattr(other, field.name)[where]
 
 
 class ChainSampler:
@@ -81,15 +107,16 @@ class ChainSampler:
         self._table, self._view, self._ratio = table, view, ratio
         self._intervals = dict(intervals or {})
 
-    def start(self, n: int, rng: np.random.Generator) -> Chains:
+    def start(self, n: int, rng: np.random.Generator, folds: Folds | None = None) -> Chains:
         """``n`` chains drawn from the generator."""
         codes, symbols = self._table.draw(n, rng)
-        return self.of(codes, symbols, self._inside(symbols, rng))
+        chosen = rng.integers(0, 2, n, dtype=np.int8) if folds is None else folds
+        return self.of(codes, symbols, self._inside(symbols, rng), chosen)
 
-    def of(self, codes: Codes, symbols: Symbols, positions: Floats) -> Chains:
+    def of(self, codes: Codes, symbols: Symbols, positions: Floats, folds: Folds) -> Chains:
         """Chains in the given states."""
         view = self._view.rows(symbols, positions)
-        return Chains(codes, symbols, positions, view, self._ratio(view, symbols))
+        return Chains(codes, symbols, positions, view, self._ratio(view, symbols, folds), folds)
 
     def _inside(self, symbols: Symbols, rng: np.random.Generator) -> Floats:
         positions = rng.random(symbols.shape, dtype=np.float32)
@@ -98,15 +125,15 @@ class ChainSampler:
             positions[:, column] = _between(low[own], high[own], positions[:, column])
         return positions
 
-    def move(self, chains: Chains, share: float | None, rng: np.random.Generator, *, recode: float = 0.0) -> float:
+    def move(self, chains: Chains, move: Move, rng: np.random.Generator, *, recode: float = 0.0) -> float:
         """One Metropolis-Hastings step of every chain, in place; the share of accepted proposals.
 
         Parameters
         ----------
         chains
             What to move.
-        share
-            Share of the columns to propose anew, at least one; None proposes a whole new row.
+        move
+            What to propose anew.
         rng
             Source of randomness.
         recode
@@ -116,17 +143,21 @@ class ChainSampler:
         if recode > 0:
             rows = np.flatnonzero(rng.random(n) < recode)
             chains.codes[rows] = self._table.posterior(chains.symbols[rows], rng)
-        proposal = self.start(n, rng) if share is None else self._changed(chains, share, rng)
+        proposal = self.start(n, rng, chains.folds) if move.whole else self._changed(chains, move, rng)
         with np.errstate(divide="ignore"):
             accepted = np.log(rng.random(n)) < proposal.energy - chains.energy
         chains.put(accepted, proposal)
         return float(accepted.mean()) if n else 0.0
 
-    def _changed(self, chains: Chains, share: float, rng: np.random.Generator) -> Chains:
+    def _changed(self, chains: Chains, move: Move, rng: np.random.Generator) -> Chains:
         n, columns = chains.symbols.shape
         symbols, positions, view = chains.symbols.copy(), chains.positions.copy(), chains.view.copy()
-        anew = rng.random((n, columns), dtype=np.float32) < share
-        anew[np.arange(n), rng.integers(0, columns, n)] = True
+        if move.column is None:
+            anew = rng.random((n, columns), dtype=np.float32) < move.share
+            anew[np.arange(n), rng.integers(0, columns, n)] = True
+        else:
+            anew = np.zeros((n, columns), dtype=bool)
+            anew[:, move.column] = True
         for column in range(columns):
             rows = np.flatnonzero(anew[:, column])
             own = self._table.draw_column(column, chains.codes[rows], rng)
@@ -136,13 +167,12 @@ class ChainSampler:
                 inside = _between(low[own], high[own], inside)
             symbols[rows, column], positions[rows, column] = own, inside
             view[rows, column] = self._view.column(column, own, inside)
-        return Chains(chains.codes, symbols, positions, view, self._ratio(view, symbols))
+        energy = self._ratio(view, symbols, chains.folds)
+        return Chains(chains.codes, symbols, positions, view, energy, chains.folds)
 
-    def settle(
-        self, chains: Chains, moves: tuple[float | None, ...], rng: np.random.Generator, *, recode: float = 0.0
-    ) -> float:
+    def settle(self, chains: Chains, moves: Sequence[Move], rng: np.random.Generator, *, recode: float = 0.0) -> float:
         """Several moves in a row; the mean share of accepted proposals."""
-        accepted = [self.move(chains, share, rng, recode=recode if i == 0 else 0.0) for i, share in enumerate(moves)]
+        accepted = [self.move(chains, move, rng, recode=recode if i == 0 else 0.0) for i, move in enumerate(moves)]
         return float(np.mean(accepted)) if accepted else 0.0
 
 

@@ -24,6 +24,7 @@ from synthkit.gan.relaxed import RelaxedBatch, Segments
 from synthkit.gan.state import Tensors, Values, pack_optimizer, unpack_optimizer
 from synthkit.random import RandomSource
 
+_DENSE_BASIS = 4_000_000  # entries of a basis matrix up to which it is worth having
 _DENSE = 6_000  # symbols up to which one-hot rows and a matrix product beat gathering
 
 
@@ -71,7 +72,7 @@ class LatentCodes:
     Attributes
     ----------
     coefficients
-        One ``[K, P_c]`` tensor for each column.
+        ``[K, P]``: of each column its atoms and the cosines of its bins, or all its symbols when there are few bins.
     code_logits
         ``[K]``.
     """
@@ -80,49 +81,59 @@ class LatentCodes:
         self.layout, self.codes, self.device = layout, codes, device
         self._segments = Segments(layout.sizes.tolist(), device)
         share = torch.tensor(layout.share, dtype=torch.float32, device=device)
-        self._base: list[Tensor] = list((share + 1e-6).log().split_with_sizes(layout.sizes.tolist()))
+        self._base = (share + 1e-6).log()
         self._waves = [
             _cosines(int(bins), cosines).to(device) if bins > 2 * cosines else None for bins in layout.n_bins
         ]
         self._atoms = [int(n) for n in layout.n_atoms]
-        self.coefficients = [
-            torch.zeros(codes, self._width(c), device=device, requires_grad=True) for c in range(len(layout.sizes))
+        self._widths = [
+            int(size) if waves is None else atoms + len(waves)
+            for size, waves, atoms in zip(layout.sizes, self._waves, self._atoms, strict=True)
         ]
+        self._dense = self._dense_basis() if sum(self._widths) * layout.width <= _DENSE_BASIS else None
+        self.coefficients = torch.zeros(codes, sum(self._widths), device=device, requires_grad=True)
         self.code_logits = torch.zeros(codes, device=device, requires_grad=True)
 
-    def _width(self, column: int) -> int:
-        waves = self._waves[column]
-        return int(self.layout.sizes[column]) if waves is None else self._atoms[column] + len(waves)
+    def _dense_basis(self) -> Tensor:
+        """All columns' bases in one matrix ``[P, D]``: for tables of usual width one product beats many small ones."""
+        blocks = []
+        for waves, atoms, size in zip(self._waves, self._atoms, self.layout.sizes, strict=True):
+            eye = torch.eye(int(size) if waves is None else atoms, device=self.device)
+            blocks.append(eye if waves is None else torch.block_diag(eye, waves) if atoms else waves)
+        return torch.block_diag(*blocks)
 
     def start_at(self, symbols: Tensor, rng: torch.Generator, *, strength: float, noise: float = 0.3) -> None:
         """Let code k lean towards row k of ``symbols`` [K, C], plus noise; the usual start of a mixture."""
+        parts = []
+        for c, waves in enumerate(self._waves):
+            hot = functional.one_hot(symbols[:, c].long(), int(self.layout.sizes[c])).float()
+            if waves is not None:
+                atoms = self._atoms[c]
+                norm = waves / waves.square().sum(1, keepdim=True)
+                hot = torch.cat([hot[:, :atoms], hot[:, atoms:] @ norm.T], 1)
+            parts.append(hot)
+        random = torch.randn(self.coefficients.shape, generator=rng, device=self.device)
         with torch.no_grad():
-            for c, coefficients in enumerate(self.coefficients):
-                hot = functional.one_hot(symbols[:, c].long(), int(self.layout.sizes[c])).float()
-                waves = self._waves[c]
-                if waves is not None:
-                    atoms = self._atoms[c]
-                    norm = waves / waves.square().sum(1, keepdim=True)
-                    hot = torch.cat([hot[:, :atoms], hot[:, atoms:] @ norm.T], 1)
-                random = torch.randn(coefficients.shape, generator=rng, device=self.device)
-                coefficients.copy_(strength * hot + noise * random)
+            self.coefficients.copy_(strength * torch.cat(parts, 1) + noise * random)
 
     def parameters(self) -> list[Tensor]:
         """All tensors to train, code weights last."""
-        return [*self.coefficients, self.code_logits]
+        return [self.coefficients, self.code_logits]
 
-    def logits(self, column: int, coefficients: Tensor) -> Tensor:
-        """Unnormalised log-probabilities ``[K, size]`` of a column."""
-        waves, atoms = self._waves[column], self._atoms[column]
-        if waves is None:
-            return coefficients + self._base[column]
-        bins = coefficients[:, atoms:] @ waves
-        return torch.cat([coefficients[:, :atoms], bins], 1) + self._base[column]
+    def logits(self, coefficients: Tensor) -> Tensor:
+        """Unnormalised log-probabilities ``[B, D]`` of all columns from coefficients ``[B, P]``."""
+        if self._dense is not None:
+            return coefficients @ self._dense + self._base
+        parts = []
+        for own, waves, atoms in zip(
+            coefficients.split_with_sizes(self._widths, 1), self._waves, self._atoms, strict=True
+        ):
+            parts.append(own if waves is None else torch.cat([own[:, :atoms], own[:, atoms:] @ waves], 1))
+        return torch.cat(parts, 1) + self._base
 
     def log_theta(self) -> Tensor:
         """Log-probabilities of all symbols in all codes, ``[K, D]``; each column of each code sums to one."""
-        parts = [functional.log_softmax(self.logits(c, own), 1) for c, own in enumerate(self.coefficients)]
-        return torch.cat(parts, 1)
+        return self._segments.log_softmax(self.logits(self.coefficients))
 
     def log_likelihood(self, symbols: Tensor, log_theta: Tensor | None = None) -> Tensor:
         """Exact log-likelihood ``[B]`` of rows ``[B, C]``, in nats; symbols below zero are integrated out."""
@@ -132,8 +143,7 @@ class LatentCodes:
 
     def penalty(self) -> Tensor:
         """Mean square of all coefficients."""
-        total = sum(own.numel() for own in self.coefficients)
-        return torch.stack([own.square().sum() for own in self.coefficients]).sum() / total
+        return self.coefficients.square().mean()
 
     def frozen(self) -> tuple[Tensor, Tensor]:
         """Log-probabilities ``[K, D]`` and log-weights of the codes ``[K]``, without gradient, on the CPU."""
@@ -150,16 +160,16 @@ class CodeSampler:
 
     def parameters(self) -> Iterable[Tensor]:
         """The coefficients; the weights of the codes stay as the likelihood left them."""
-        return self._codes.coefficients
+        return [self._codes.coefficients]
 
     def draw(self, n: int, rng: torch.Generator) -> RelaxedBatch:
         """Draw ``n`` rows: codes by their weights, symbols straight-through, positions uniform."""
         codes = self._codes
         weights = codes.code_logits.detach().softmax(0)
         picked = torch.multinomial(weights, n, replacement=True, generator=rng)
-        logits = torch.cat([codes.logits(c, own[picked]) for c, own in enumerate(codes.coefficients)], 1)
+        logits = codes.logits(codes.coefficients[picked])
         symbols = self._segments.straight_through(logits, rng, self._temperature)
-        shape = (n, len(codes.coefficients))
+        shape = (n, len(codes.layout.sizes))
         return RelaxedBatch(symbols, torch.rand(shape, generator=rng, device=codes.device))
 
 
@@ -225,9 +235,7 @@ class LikelihoodStage:
         self._scale = 1.0
         rows = torch.randint(len(training), (codes.codes,), generator=self._rng, device=codes.device)
         codes.start_at(training[rows], self._rng, strength=settings.start)
-        self._optimizer = torch.optim.Adam(
-            codes.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), foreach=True
-        )
+        self._optimizer = torch.optim.Adam(codes.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
 
     def step(self, index: int) -> Mapping[str, Tensor]:
         """One step of Adam on the negative log-likelihood of a batch."""
@@ -281,7 +289,7 @@ class LikelihoodStage:
         """Halve the learning rate and forget the moments."""
         self._scale /= 2
         self._optimizer = torch.optim.Adam(
-            self._codes.parameters(), lr=self._settings.learning_rate, betas=(0.9, 0.99), foreach=True
+            self._codes.parameters(), lr=self._settings.learning_rate, betas=(0.9, 0.99), fused=True
         )
 
 

@@ -8,6 +8,7 @@ divergence (Tieleman 2008). A small tilt per symbol keeps the margins in place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +21,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from synthkit.gan.boosting import BoostedRatio, Floats, Symbols, TreeSettings, TreeView, fit_trees, log_odds
-from synthkit.gan.chains import MOVES, Chains, ChainSampler, systematic
+from synthkit.gan.chains import Chains, ChainSampler, moves, systematic
 from synthkit.gan.layout import Layout
+from synthkit.gan.prediction import TargetPredictor
 from synthkit.gan.state import Tensors, Values
 from synthkit.gan.table import Array, CodeTable
 from synthkit.random import RandomSource
@@ -39,24 +41,25 @@ class RefineSettings:
         At most so many; the trainer stops earlier when the held-out AUC stops falling.
     chains
         At most so many persistent chains.
-    real_share
-        Share of the training rows that a round's trees see. Fresh halves keep the trees from learning rows by heart.
     held_out_share
         Share of the chains that a round's trees do not see.
     margins
         Step of the tilt of every symbol towards its share in the data, per round.
     recode
         Share of the chains whose code is drawn anew before the moves of a round.
+    focus, focus_every
+        Every so many rounds the trees weigh splits on the target and its predictions by ``focus``.
     trees
         Boosted trees of a round.
     """
 
     rounds: int = 24
     chains: int = 40_000
-    real_share: float = 0.5
     held_out_share: float = 0.1
     margins: float = 0.2
     recode: float = 0.3
+    focus: float = 3.0
+    focus_every: int = 3
     trees: TreeSettings = field(default_factory=TreeSettings)
 
 
@@ -75,6 +78,8 @@ class RefineStage:
         How.
     random
         Source of all random numbers.
+    target
+        Number of the column that will be predicted from the others, if one is known.
     """
 
     name = "refinement"
@@ -90,20 +95,29 @@ class RefineStage:
         held_positions: Floats,
         settings: RefineSettings,
         random: RandomSource,
+        target: int | None = None,
     ) -> None:
         self.total_steps = settings.rounds
         self._settings, self._layout = settings, layout
         self._rng = random.numpy("refinement")
         self._seed = random.integer("trees")
         self._view = TreeView(layout)
-        self._real = self._view.rows(symbols, positions)
-        self._held = self._view.rows(held_symbols, held_positions)
+        real, held = self._view.rows(symbols, positions), self._view.rows(held_symbols, held_positions)
+        folds = self._rng.integers(0, 2, len(real), dtype=np.int8)
         self.ratio = BoostedRatio(layout, settings.trees.threads)
+        if target is not None:
+            found = TargetPredictor.fit(real, folds, layout, target, self._seed, settings.trees.threads)
+            self.ratio.extra = found
+        self._target = target
+        self._real = self.ratio.seen(real, folds)
+        self._held = self.ratio.seen(held, self._rng.integers(0, 2, len(held), dtype=np.int8))
         self._sampler = ChainSampler(table, self._view, self.ratio)
         count = min(max(len(symbols), 1_000), settings.chains)
         self.chains = self._sampler.start(count, self._rng)
+        self._moves = moves(target)
         self._proposed: tuple[lightgbm.Booster, Floats, float] | None = None
         self._scale = 1.0
+        self._distance = math.nan
 
     # -- one round ----------------------------------------------------------------------------------------------------
 
@@ -114,15 +128,26 @@ class RefineStage:
             order = rng.permutation(len(self.chains))
             unseen = order[: max(1, round(len(order) * settings.held_out_share))]
             seen = order[len(unseen) :]
-            real = rng.permutation(len(self._real))[: max(2, round(len(self._real) * settings.real_share))]
+            fake = self.ratio.seen(self.chains.view, self.chains.folds)
             round_seed = (self._seed + len(self.ratio.rounds)) % 2**31
-            trees = fit_trees(self._real[np.sort(real)], self.chains.view[np.sort(seen)], settings.trees, round_seed)
-            odds = log_odds(trees, self.chains.view, settings.trees.threads)
+            trees = fit_trees(self._real, fake[np.sort(seen)], settings.trees, round_seed, self._focus())
+            odds = log_odds(trees, fake, settings.trees.threads)
             held = log_odds(trees, self._held, settings.trees.threads)
             labels = np.concatenate([np.ones(len(held)), np.zeros(len(unseen))])
             auc = float(roc_auc_score(labels, np.concatenate([held, odds[unseen]])))
             self._proposed = trees, odds, auc
         return self._proposed
+
+    def _focus(self) -> list[float]:
+        """Weights of the features in this round; empty for equal ones."""
+        extra, settings = self.ratio.extra, self._settings
+        if extra is None or len(self.ratio.rounds) % settings.focus_every != settings.focus_every - 1:
+            return []
+        columns = len(self._layout.sizes)
+        return [
+            settings.focus if c in (self._target, *range(columns, columns + extra.width)) else 1.0
+            for c in range(columns + extra.width)
+        ]
 
     @property
     def auc(self) -> float:
@@ -141,7 +166,7 @@ class RefineStage:
         chains.energy = chains.energy + change
         weights = np.exp(np.clip(change.astype(np.float64), -_CLIP, _CLIP))
         self.chains = chains.take(systematic(weights, len(chains), rng))
-        accepted = self._sampler.settle(self.chains, MOVES, rng, recode=settings.recode)
+        accepted = self._sampler.settle(self.chains, self._moves, rng, recode=settings.recode)
         return {"auc": auc, "accepted": accepted}
 
     def _margin_tilt(self, odds: Floats) -> Floats:
@@ -163,15 +188,21 @@ class RefineStage:
         Raking (iterative proportional fitting, Deming and Stephan 1940) reweights the chains to every one-way margin
         in turn; systematic resampling turns weights into rows.
         """
-        self._sampler.settle(self.chains, MOVES, self._rng, recode=1.0)
+        self._sampler.settle(self.chains, self._moves, self._rng, recode=1.0)
         weights = rake(self.chains.symbols, self._layout, sweeps)
         self.chains = self.chains.take(systematic(weights, len(self.chains), self._rng))
 
     # -- the rest of the Stage protocol -------------------------------------------------------------------------------
 
     def evaluate(self) -> float:
-        """Minus the distance of the held-out two-sample AUC from 0.5."""
-        return -abs(self.auc - 0.5)
+        """Minus the distance of the held-out two-sample AUC from 0.5, averaged over rounds because one is noisy.
+
+        Rounds that focus on the target do not look at the other columns as hard, and count for nothing here.
+        """
+        distance = abs(self.auc - 0.5)
+        if not self._focus():
+            self._distance = distance if math.isnan(self._distance) else 0.5 * (self._distance + distance)
+        return -self._distance
 
     def snapshot(self) -> Tensors:
         """The chains, the tilts and the number of rounds that made them."""
@@ -181,6 +212,7 @@ class RefineStage:
             "symbols": torch.from_numpy(chains.symbols.copy()),
             "positions": torch.from_numpy(chains.positions.copy()),
             "energy": torch.from_numpy(chains.energy.copy()),
+            "folds": torch.from_numpy(chains.folds.copy()),
             "tilts": torch.from_numpy(self.ratio.tilts.copy()),
             "rounds": torch.tensor(len(self.ratio.rounds)),
         }
@@ -191,8 +223,8 @@ class RefineStage:
         self.ratio.rounds = self.ratio.rounds[: int(weights["rounds"])]
         self.ratio.tilts = weights["tilts"].numpy().copy()
         view = self._view.rows(symbols, positions)
-        energy = weights["energy"].numpy().copy()
-        self.chains = Chains(weights["codes"].numpy().copy(), symbols, positions, view, energy)
+        energy, folds = weights["energy"].numpy().copy(), weights["folds"].numpy().copy()
+        self.chains = Chains(weights["codes"].numpy().copy(), symbols, positions, view, energy, folds)
         self._proposed = None
 
     def state(self) -> tuple[Values, Tensors]:
@@ -202,6 +234,7 @@ class RefineStage:
             "random": self._rng.bit_generator.state,
             "trees": list(self.ratio.texts().values()),
             "scale": self._scale,
+            "distance": None if math.isnan(self._distance) else self._distance,
             "proposed": None if proposed is None else [proposed[0].model_to_string(), proposed[2]],
         }
         tensors = self.snapshot()
@@ -213,6 +246,7 @@ class RefineStage:
         """Continue exactly where `state` was taken."""
         self._rng.bit_generator.state = values["random"]
         self._scale = float(values["scale"])
+        self._distance = math.nan if values["distance"] is None else float(values["distance"])
         self.ratio.rounds = [lightgbm.Booster(model_str=text) for text in values["trees"]]
         self.restore(tensors)
         if values["proposed"] is not None:

@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+_DENSE_BLOCKS = 4_000_000  # entries of a symbols-by-columns matrix up to which it is worth having
+
 
 @dataclass(frozen=True)
 class RelaxedBatch:
@@ -71,6 +73,7 @@ class Segments:
         lengths = torch.tensor(self.sizes, dtype=torch.long)
         self.width = int(lengths.sum())
         self.starts = (torch.cumsum(lengths, 0) - lengths).to(device)
+        self._blocks: Tensor | None = None
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over blocks: ``[B, D]`` to ``[B, C]``."""
@@ -79,6 +82,17 @@ class Segments:
     def softmax(self, logits: Tensor) -> Tensor:
         """Probabilities within each block, ``[B, D]``."""
         return torch.cat([part.softmax(1) for part in logits.split_with_sizes(self.sizes, 1)], 1)
+
+    def log_softmax(self, logits: Tensor) -> Tensor:
+        """Log-probabilities within each block, ``[B, D]``; two products with the blocks unless there are very many."""
+        if self.width * len(self.sizes) > _DENSE_BLOCKS:
+            return torch.cat([part.log_softmax(1) for part in logits.split_with_sizes(self.sizes, 1)], 1)
+        if self._blocks is None:
+            ones = [torch.ones(size, 1) for size in self.sizes]
+            self._blocks = torch.block_diag(*ones).to(logits)
+        # single precision holds exp(80); logits are log-shares plus moderate coefficients
+        sums = logits.clamp(max=80.0).exp() @ self._blocks
+        return logits - (sums + 1e-30).log() @ self._blocks.T
 
     @torch.no_grad()
     def argmax(self, values: Tensor) -> Tensor:

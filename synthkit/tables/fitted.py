@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.gan.boosting import BoostedRatio, TreeView
-from synthkit.gan.chains import MOVES, REFRESH, Chains, ChainSampler, systematic
+from synthkit.gan.chains import REFRESH, Chains, ChainSampler, moves, systematic
 from synthkit.gan.layout import Layout
 from synthkit.gan.network import NetworkGenerator
 from synthkit.gan.table import CodeTable
@@ -135,8 +135,7 @@ class FittedTable:
         self, n: int, table: CodeTable, given: Mapping[int, AllowedSymbols], random: RandomSource, batch: int
     ) -> Iterator[tuple[Symbols, Positions]]:
         """Rows from the persistent chains, moved on; from newly started chains where too few satisfy a condition."""
-        assert_parts = self.ratio, self.particles
-        ratio, particles = assert_parts
+        ratio, particles = self.ratio, self.particles
         if ratio is None or particles is None:
             return
         rng = random.numpy("rows")
@@ -150,7 +149,8 @@ class FittedTable:
                     waiting = np.concatenate([waiting, rng.permutation(rows)])
                 picked, waiting = waiting[:m], waiting[m:]
                 symbols, positions = particles.symbols[picked].copy(), particles.positions[picked].copy()
-                chains = sampler.of(particles.codes[picked].copy(), symbols, positions)
+                folds = rng.integers(0, 2, m, dtype=np.int8)
+                chains = sampler.of(particles.codes[picked].copy(), symbols, positions, folds)
                 if given:
                     # the codes of the chains were drawn without the condition
                     chains.codes = table.posterior(symbols, rng)
@@ -164,7 +164,7 @@ class FittedTable:
         pool = sampler.start(_POOL * m, rng)
         weights = np.exp(np.clip(pool.energy.astype(np.float64) - np.median(pool.energy), -4.0, 4.0))
         chains = pool.take(rng.permutation(systematic(weights, m, rng)))
-        sampler.settle(chains, MOVES * 2, rng, recode=1.0)
+        sampler.settle(chains, moves() * 2, rng, recode=1.0)
         return chains
 
     def _from_network(
@@ -200,11 +200,35 @@ class FittedTable:
                 weights[0] = 0.0
                 never_missing[column] = weights
         drawn_from = table.restricted(never_missing) if never_missing else table
-        codes = table.posterior(np.where(unknown, -1, symbols).astype(np.int32), rng)
+        known = np.where(unknown, -1, symbols).astype(np.int32)
+        codes = self._codes_of_present(table, known, unknown, list(never_missing), rng)
         for column in range(len(self.layout.sizes)):
             rows = np.flatnonzero(unknown[:, column])
             symbols[rows, column] = drawn_from.draw_column(column, codes[rows], rng)
             positions[rows, column] = rng.random(len(rows), dtype=np.float32)
+
+    def _codes_of_present(
+        self,
+        table: CodeTable,
+        known: Symbols,
+        unknown: NDArray[np.bool_],
+        columns: list[int],
+        rng: np.random.Generator,
+    ) -> NDArray[np.int64]:
+        """Draw the code of each row given its known cells and that the unknown ones of ``columns`` are not missing.
+
+        Without the second part, codes of rows that lack a value would decide what the value is.
+        """
+        missing = table.log_theta[:, table.offsets[columns]].astype(np.float64)  # the first symbol of a nullable column
+        present = np.log(np.maximum(-np.expm1(missing), 1e-12)).T
+        codes = np.empty(len(known), np.int64)
+        for start in range(0, len(known), BATCH // 2):
+            rows = slice(start, start + BATCH // 2)
+            joint = table.joint(known[rows]) + unknown[rows][:, columns].astype(np.float64) @ present
+            running = np.cumsum(np.exp(joint - joint.max(axis=1, keepdims=True)), axis=1)
+            marks = rng.random(len(running)) * running[:, -1]
+            codes[rows] = (running <= marks[:, None]).sum(axis=1).clip(max=running.shape[1] - 1)
+        return codes
 
 
 def _parts(n: int, batch: int) -> Iterator[int]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.gan.adversary import AdversaryStage
+from synthkit.gan.boosting import TreeSettings
 from synthkit.gan.codes import CodeSampler, CodeSettings, LatentCodes, LikelihoodStage, split_rows
 from synthkit.gan.features import FeatureMap
 from synthkit.gan.layout import Layout
@@ -217,7 +218,10 @@ class TableFit:
             self.report["refinement"] = "off" if not self.plan.refine else f"not tried with {n} rows"
             self._report_nearest(fitted)
             return
-        settings = RefineSettings(chains=min(40_000, max(1_000, _CELLS // len(self.layout.sizes))))
+        settings = RefineSettings(
+            chains=min(40_000, max(1_000, _CELLS // len(self.layout.sizes))),
+            trees=TreeSettings(leaves=127 if n >= 2 * _SMALL else 63),
+        )
         stage = RefineStage(
             table,
             self.layout,
@@ -227,8 +231,9 @@ class TableFit:
             held.positions,
             settings,
             self.random.child("refinement"),
+            self._target(),
         )
-        report = self.trainer.run(stage, patience=6, seconds=self._share_of_time(0.9))
+        report = self.trainer.run(stage, patience=7, seconds=self._share_of_time(0.9))
         self.stages.append(report)
         stage.finish()
         chains = stage.chains
@@ -247,6 +252,12 @@ class TableFit:
         else:
             self.report["refinement"] = f"tried and dropped: two-sample AUC {raw:.3f} -> {auc:.3f}"
         self._report_nearest(fitted)
+
+    def _target(self) -> int | None:
+        """Number of the target among the modelled columns."""
+        names = self.encoder.names
+        target = self.encoder.schema.target
+        return names.index(target) if target in names else None
 
     def _report_nearest(self, fitted: FittedTable) -> None:
         """How often the nearest real row of a synthetic row is a training row rather than a held-out one."""

@@ -13,6 +13,7 @@ from synthkit.errors import ModelFileError
 from synthkit.gan.boosting import BoostedRatio
 from synthkit.gan.layout import Layout
 from synthkit.gan.network import NetworkGenerator
+from synthkit.gan.prediction import TargetPredictor
 from synthkit.gan.table import CodeTable
 from synthkit.tables.encoder import TableEncoder
 from synthkit.tables.fitted import FittedTable, Particles
@@ -48,6 +49,9 @@ def save(fitted: FittedTable, settings: Mapping[str, Any], path: str | Path) -> 
             "positions": particles.positions,
         }
         texts.update(fitted.ratio.texts())
+        if isinstance(fitted.ratio.extra, TargetPredictor):
+            manifest["target_predictor"] = fitted.ratio.extra.fields()
+            texts.update(fitted.ratio.extra.texts())
     if fitted.network is not None:
         manifest["network"], tensors["network"] = fitted.network.save_state()
     write_archive(path, manifest, tensors=tensors, texts=texts)
@@ -79,6 +83,8 @@ def load(path: str | Path, device: str = "cpu") -> tuple[FittedTable, dict[str, 
             stored = tensors["refinement"]
             fitted.ratio = BoostedRatio(layout)
             fitted.ratio.load(archive.texts, stored["tilts"])
+            if "target_predictor" in manifest:
+                fitted.ratio.extra = TargetPredictor.load(manifest["target_predictor"], archive.texts)
             fitted.particles = Particles(
                 stored["codes"].astype(np.int64), stored["symbols"].astype(np.int32), stored["positions"]
             )
