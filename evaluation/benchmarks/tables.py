@@ -25,7 +25,7 @@ from typing import Any
 
 import pandas as pd
 from own_run import BASELINES, VARIANTS
-from tables_page import render
+from tables_page import render, render_summary
 
 from synthkit.archive import atomic_path
 from synthkit.evaluation import score_table
@@ -256,6 +256,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--render", action="store_true", help="run nothing, write the page from the records")
     parser.add_argument("--out", type=Path, default=ROOT / "evaluation" / "baselines" / "tables.json")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="gets the small table")
     options = parser.parse_args()
     if options.data is None and not options.render:
         parser.error("--data FOLDER is needed (or the variable SYNTHKIT_DATA)")
@@ -278,9 +279,21 @@ def main() -> int:
     options.docs.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(options.docs) as temporary:
         temporary.write_text(render(records.runs, tables=list(SOURCES)), encoding="utf-8")
+    fill_readme(options.readme, render_summary(records.runs, tables=list(SOURCES)))
     if failed:
         print(f"{failed} runs failed; they are on record and will be tried again next time", file=sys.stderr)
     return 1 if failed else 0
+
+
+def fill_readme(path: Path, table: str) -> None:
+    """Put the small table between the markers of the README."""
+    text = path.read_text(encoding="utf-8")
+    before, start, rest = text.partition("<!-- benchmark:start -->\n")
+    _, end, after = rest.partition("<!-- benchmark:end -->")
+    if not start or not end:
+        raise SystemExit(f"{path.name} has no markers for the benchmark")
+    with atomic_path(path) as temporary:
+        temporary.write_text(f"{before}{start}{table}\n{end}{after}", encoding="utf-8")
 
 
 def told(run: dict[str, Any]) -> str:

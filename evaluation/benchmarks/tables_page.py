@@ -329,5 +329,33 @@ def _failures(runs: list[Run]) -> str:
     return "\n".join(["## Runs that failed", "", *lines]) if lines else ""
 
 
+def render_summary(runs: list[Run], *, tables: list[str]) -> str:
+    """Return the small table of the README: who can be told from real rows, and how long it took."""
+    records = Records(runs)
+    methods = [name for name in METHODS if any(run["method"] == name for run in runs)]
+    rows = []
+    for table in tables:
+        if not records.runs(table, "ours"):
+            continue
+        cells = [_number(records.score(table, method, "c2st_tree"), 2) for method in methods]
+        seconds = [_number(records.fact(table, method, "fit_seconds"), 0) for method in ("ours", "ctgan")]
+        rows.append(f"| {table} | {' | '.join(cells + seconds)} |")
+    if not rows:
+        return "The benchmark has not been run for this version yet; `make bench` fills in this table."
+    headings = ["table", *(METHODS[name] for name in methods), "fit, s", "fit of CTGAN, s"]
+    stopped = any(run["status"] == "stopped" for run in runs)
+    note = " Fits of CTGAN or TVAE that were stopped early are marked there." if stopped else ""
+    return "\n".join(
+        [
+            f"| {' | '.join(headings)} |",
+            "|---" * len(headings) + "|",
+            *rows,
+            "",
+            f"Medians over the seeds, measured by `make bench` on the same rows.{note} "
+            "[All scores](docs/benchmarks.md), with the goals that were missed and the ablation.",
+        ]
+    )
+
+
 def _number(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
