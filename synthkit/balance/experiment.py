@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synthkit.evaluation.intervals import LEVEL
+from synthkit.evaluation.threads import few_threads
 from synthkit.evaluation.view import TableView
 
 # (training rows, seed) -> training rows, balanced in some way
@@ -71,7 +72,8 @@ def judge(train: pd.DataFrame, test: pd.DataFrame, target: str, rare: object) ->
         (MODELS[0], LogisticRegression(max_iter=1000), view.linear),
         (MODELS[1], HistGradientBoostingClassifier(random_state=0), view.tree),
     ):
-        chance = model.fit(read(coded[0]), known).predict_proba(read(coded[1]))[:, 1]
+        with few_threads(len(train)):
+            chance = model.fit(read(coded[0]), known).predict_proba(read(coded[1]))[:, 1]
         recall, false_alarms = float((chance[truth] > 0.5).mean()), float((chance[~truth] > 0.5).mean())
         values = recall, false_alarms, (recall + 1 - false_alarms) / 2, float(roc_auc_score(truth, chance))
         found |= {(name, measure): value for measure, value in zip(MEASURES, values, strict=True)}

@@ -14,6 +14,7 @@ from synthkit.evaluation.coverage import coverage_scores
 from synthkit.evaluation.detection import detection_score
 from synthkit.evaluation.fidelity import shape_errors, shape_score, trend_score
 from synthkit.evaluation.records import Evaluation, Score
+from synthkit.evaluation.threads import few_threads
 from synthkit.evaluation.utility import measure_name, utility_score
 from synthkit.evaluation.view import CodedTable, TableView, is_unscored_text
 from synthkit.random import RandomSource, scoring_generator
@@ -81,8 +82,9 @@ def evaluate(
         )
     view = TableView(train)
     coded = view.code(train), view.code(held_out), view.code(tables.synthetic)
-    scores = _scores(view, (train, coded[0]), (held_out, coded[1]), (tables.synthetic, coded[2]), target, seed)
-    controls = _controls(view, (train, coded[0]), (held_out, coded[1]), len(synthetic), target, seed)
+    with few_threads(max(len(train), len(synthetic))):
+        scores = _scores(view, (train, coded[0]), (held_out, coded[1]), (tables.synthetic, coded[2]), target, seed)
+        controls = _controls(view, (train, coded[0]), (held_out, coded[1]), len(synthetic), target, seed)
     nothing = Score(float("nan"))
     scores = {
         name: score.with_controls(
@@ -127,7 +129,8 @@ def score_table(
         raise InputError("the scores need held-out rows")
     view = TableView(tables.real)
     real, held_out, made = ((frame, view.code(frame)) for frame in (tables.real, tables.test, tables.synthetic))
-    return _scores(view, real, held_out, made, target, seed)
+    with few_threads(max(len(train), len(synthetic))):
+        return _scores(view, real, held_out, made, target, seed)
 
 
 def control_scores(
@@ -159,7 +162,8 @@ def control_scores(
         raise InputError("the controls need held-out rows")
     view = TableView(tables.real)
     real, held_out = (tables.real, view.code(tables.real)), (tables.test, view.code(tables.test))
-    return _controls(view, real, held_out, len(train), target, seed)
+    with few_threads(len(train)):
+        return _controls(view, real, held_out, len(train), target, seed)
 
 
 Table = tuple[pd.DataFrame, CodedTable]
