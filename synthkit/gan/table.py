@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from synthkit.errors import ConditionError
 from synthkit.gan.codes import joint_log_likelihood
 from synthkit.gan.relaxed import Segments
 
@@ -122,7 +123,15 @@ class CodeTable:
         CodeTable
             Its columns under a condition hold only symbols with positive weight. Codes that cannot produce them have
             no weight.
+
+        Raises
+        ------
+        ConditionError
+            All symbols of a column have weight zero.
         """
+        impossible = [column for column, allowed in weights.items() if not np.any(allowed > 0)]
+        if impossible:
+            raise ConditionError(f"the conditions exclude every symbol of columns {impossible}")
         log_theta = self.log_theta.copy()
         log_weights = self.log_weights.copy()
         for column, allowed in weights.items():

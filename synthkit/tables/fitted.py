@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.gan.boosting import BoostedRatio, TreeView
-from synthkit.gan.chains import REFRESH, Chains, ChainSampler, moves, systematic
+from synthkit.gan.chains import REFRESH, Chains, ChainSampler, moves, systematic, systematic_subset
 from synthkit.gan.layout import Layout
+from synthkit.gan.margins import rake
 from synthkit.gan.network import NetworkGenerator
 from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
@@ -25,6 +26,7 @@ Positions = NDArray[np.float32]
 
 BATCH = 16_384
 _POOL = 3  # rows drawn for each row kept when a condition has too few chains
+_SPARE = 1.25  # rows drawn for each row kept, so that margins can be met by choice
 _ENOUGH = 400  # chains that satisfy a condition, from which more rows can be grown
 
 
@@ -35,6 +37,8 @@ class Particles:
     codes: NDArray[np.int64]
     symbols: Symbols
     positions: Positions
+    energy: NDArray[np.float32]
+    folds: NDArray[np.int8]
 
 
 @dataclass
@@ -123,13 +127,12 @@ class FittedTable:
                     yield symbols, _positions(symbols, given, rng)
 
     def _restrict(self, table: CodeTable, given: Mapping[int, AllowedSymbols]) -> CodeTable:
-        restricted = table.restricted({column: one.share for column, one in given.items()})
-        if not np.isfinite(restricted.log_weights).any():
-            names = ", ".join(repr(self.encoder.names[column]) for column in given)
-            raise ConditionError(
-                f"the conditions on {names} cannot hold together in this model", remedy="loosen one of them"
-            )
-        return restricted
+        for column, one in given.items():
+            if not np.any(one.share > 0):
+                raise ConditionError(
+                    f"the condition on {self.encoder.names[column]!r} cannot hold in this model", remedy="loosen it"
+                )
+        return table.restricted({column: one.share for column, one in given.items()})
 
     def _refined(
         self, n: int, table: CodeTable, given: Mapping[int, AllowedSymbols], random: RandomSource, batch: int
@@ -140,23 +143,29 @@ class FittedTable:
             return
         rng = random.numpy("rows")
         intervals = {column: (one.low, one.high) for column, one in given.items()}
-        sampler = ChainSampler(table, TreeView(self.layout), ratio, intervals)
+        view = TreeView(self.layout)
+        sampler = ChainSampler(table, view, ratio, intervals)
         rows = np.flatnonzero(_satisfied(particles, given))
         waiting = np.zeros(0, np.int64)
         for m in _parts(n, batch):
-            if len(rows) >= _ENOUGH or (not given and len(rows)):
-                while len(waiting) < m:
-                    waiting = np.concatenate([waiting, rng.permutation(rows)])
-                picked, waiting = waiting[:m], waiting[m:]
-                symbols, positions = particles.symbols[picked].copy(), particles.positions[picked].copy()
-                folds = rng.integers(0, 2, m, dtype=np.int8)
-                chains = sampler.of(particles.codes[picked].copy(), symbols, positions, folds)
-                if given:
-                    # the codes of the chains were drawn without the condition
-                    chains.codes = table.posterior(symbols, rng)
-                sampler.settle(chains, REFRESH, rng)
-            else:
+            if len(rows) < _ENOUGH and (given or not len(rows)):
                 chains = self._grown(m, sampler, rng)
+                yield chains.symbols, _positions(chains.symbols, given, rng, chains.positions)
+                continue
+            pool = m if given else round(m * _SPARE)
+            while len(waiting) < pool:
+                waiting = np.concatenate([waiting, rng.permutation(rows)])
+            picked, waiting = waiting[:pool], waiting[pool:]
+            symbols, positions = particles.symbols[picked], particles.positions[picked]
+            # the codes of the chains were drawn without the condition
+            codes = table.posterior(symbols, rng) if given else particles.codes[picked]
+            seen = view.rows(symbols, positions)
+            chains = Chains(codes, symbols, positions, seen, particles.energy[picked], particles.folds[picked])
+            sampler.settle(chains, REFRESH, rng)
+            if pool > m:
+                # different chains whose one-way margins are closer to the data's than those of a plain draw
+                weights = rake(chains.symbols, self.layout, 2)
+                chains = chains.take(rng.permutation(systematic_subset(weights, m, rng)))
             yield chains.symbols, _positions(chains.symbols, given, rng, chains.positions)
 
     def _grown(self, m: int, sampler: ChainSampler, rng: np.random.Generator) -> Chains:

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_tables import all_rows, distance, likelihood, noise, random_table
+
+from synthkit.gan.boosting import BoostedRatio, TreeSettings, TreeView, fit_trees
+from synthkit.gan.chains import REFRESH, ChainSampler, Move, moves, systematic
+from synthkit.gan.layout import Layout
+
+SIZES = [3, 2, 4]
+CHAINS = 12_000
+EVERY_MOVE = [*moves(1), *REFRESH]
+
+
+def setting(*, trees: bool = True):
+    """A tiny generator, and a ratio with trees and tilts that moves its law far away."""
+    table = random_table(SIZES, codes=3, seed=1)
+    rng = np.random.default_rng(0)
+    symbols = all_rows(SIZES)
+    positions = np.full(symbols.shape, 0.5, np.float32)
+    # the last column is ordered, but without an inside: the energy depends on symbols alone
+    layout = Layout.from_data(SIZES, [3, 2, 0], symbols, positions)
+    view, ratio = TreeView(layout), BoostedRatio(layout, threads=1)
+    ratio.tilts = rng.normal(0, 0.7, layout.width).astype(np.float32)
+    if trees:
+        seen = view.rows(symbols, positions)
+        alike = seen[:, 0] == seen[:, 1]
+        settings = TreeSettings(trees=6, leaves=6, min_rows=2, learning_rate=0.6, threads=1)
+        ratio.rounds = [fit_trees(np.repeat(seen[alike], 20, 0), np.repeat(seen[~alike], 20, 0), settings, 1)]
+    return table, view, ratio, symbols, positions
+
+
+def exact_law(table, view, ratio, rows, positions, where=None):
+    """The generator times the exponential of the ratio, over every row there is."""
+    law = np.array([likelihood(table, row) for row in rows])
+    for column, weights in (where or {}).items():
+        law = law * weights[rows[:, column]]
+    folds = np.zeros(len(rows), np.int8)
+    law = law * np.exp(ratio(view.rows(rows, positions), rows, folds).astype(np.float64))
+    return law / law.sum()
+
+
+def at_the_target(sampler, table, rows, law, rng):
+    """Chains that are exact draws from the target: rows by its law, codes by their posterior."""
+    symbols = rows[rng.choice(len(rows), CHAINS, p=law)]
+    positions = rng.random(symbols.shape, dtype=np.float32)
+    return sampler.of(table.posterior(symbols, rng), symbols, positions, rng.integers(0, 2, CHAINS, dtype=np.int8))
+
+
+def counts(chains, rows):
+    return np.bincount(np.ravel_multi_index(chains.symbols.T, SIZES), minlength=len(rows)).astype(float)
+
+
+def test_the_ratio_makes_a_difference():
+    table, view, ratio, rows, positions = setting()
+    base = np.array([likelihood(table, row) for row in rows])
+    assert distance(base, exact_law(table, view, ratio, rows, positions)) > 0.2
+
+
+@pytest.mark.parametrize("recode", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("move", EVERY_MOVE, ids=str)
+def test_every_move_leaves_the_exact_law_as_it_is(move, recode):
+    table, view, ratio, rows, positions = setting()
+    law = exact_law(table, view, ratio, rows, positions)
+    rng = np.random.default_rng(5)
+    sampler = ChainSampler(table, view, ratio)
+    chains = at_the_target(sampler, table, rows, law, rng)
+    before = chains.symbols.copy()
+    accepted = [sampler.move(chains, move, rng, recode=recode) for _ in range(4)]
+    assert distance(counts(chains, rows), law) < noise(law, CHAINS)
+    assert min(accepted) > 0.05
+    assert (before != chains.symbols).any()
+
+
+def test_chains_from_anywhere_reach_the_exact_law():
+    table, view, ratio, rows, positions = setting()
+    law = exact_law(table, view, ratio, rows, positions)
+    rng = np.random.default_rng(6)
+    sampler = ChainSampler(table, view, ratio)
+    chains = sampler.start(CHAINS, rng)
+    assert distance(counts(chains, rows), law) > 0.2
+    for _ in range(6):
+        sampler.settle(chains, moves(), rng, recode=1.0)
+    assert distance(counts(chains, rows), law) < noise(law, CHAINS)
+
+
+def test_codes_and_rows_stay_a_pair():
+    """Given the row, the code of a chain follows its posterior also without drawing it anew."""
+    table, view, ratio, rows, positions = setting()
+    law = exact_law(table, view, ratio, rows, positions)
+    rng = np.random.default_rng(7)
+    sampler = ChainSampler(table, view, ratio)
+    chains = at_the_target(sampler, table, rows, law, rng)
+    for _ in range(3):
+        sampler.settle(chains, moves(), rng)
+    row = int(np.argmax(law))
+    codes = chains.codes[(chains.symbols == rows[row]).all(axis=1)]
+    joint = table.joint(rows[row : row + 1])[0].astype(float)
+    posterior = np.exp(joint - joint.max())
+    assert distance(np.bincount(codes, minlength=3).astype(float), posterior) < noise(posterior, len(codes))
+
+
+def test_stored_energy_and_view_are_those_of_the_row():
+    table, view, ratio, _, _ = setting()
+    rng = np.random.default_rng(8)
+    sampler = ChainSampler(table, view, ratio)
+    chains = sampler.start(500, rng)
+    sampler.settle(chains, EVERY_MOVE, rng, recode=0.3)
+    np.testing.assert_array_equal(chains.view, view.rows(chains.symbols, chains.positions))
+    np.testing.assert_allclose(chains.energy, ratio(chains.view, chains.symbols, chains.folds), rtol=1e-5, atol=1e-5)
+
+
+def test_without_a_ratio_everything_is_accepted():
+    table, view, ratio, _, _ = setting(trees=False)
+    ratio.tilts[:] = 0
+    rng = np.random.default_rng(9)
+    sampler = ChainSampler(table, view, ratio)
+    chains = sampler.start(300, rng)
+    assert all(sampler.move(chains, move, rng) == 1.0 for move in EVERY_MOVE)
+
+
+# --------------------------------------------------------------------------------------------------------- conditions
+
+WHERE = {0: np.array([0.0, 1.0, 1.0]), 2: np.array([0.0, 0.4, 1.0, 0.0])}
+INTERVALS = {
+    0: (np.zeros(3), np.ones(3)),
+    2: (np.array([0.0, 0.6, 0.0, 0.0]), np.array([1.0, 1.0, 1.0, 1.0])),
+}
+
+
+def test_conditional_chains_have_the_exact_conditional_law():
+    table, view, ratio, rows, positions = setting()
+    law = exact_law(table, view, ratio, rows, positions, WHERE)
+    rng = np.random.default_rng(10)
+    sampler = ChainSampler(table.restricted(WHERE), view, ratio, INTERVALS)
+    chains = sampler.start(CHAINS, rng)
+    for _ in range(6):
+        sampler.settle(chains, moves(), rng, recode=1.0)
+    assert distance(counts(chains, rows), law) < noise(law, CHAINS)
+
+
+@pytest.mark.parametrize("move", EVERY_MOVE, ids=str)
+def test_no_move_leaves_the_conditions(move):
+    table, view, ratio, _, _ = setting()
+    rng = np.random.default_rng(11)
+    sampler = ChainSampler(table.restricted(WHERE), view, ratio, INTERVALS)
+    chains = sampler.start(2_000, rng)
+    for _ in range(3):
+        sampler.move(chains, move, rng, recode=0.5)
+        for column, weights in WHERE.items():
+            own = chains.symbols[:, column]
+            low, high = INTERVALS[column]
+            assert (weights[own] > 0).all()
+            assert (chains.positions[:, column] >= low[own].astype(np.float32)).all()
+            assert (chains.positions[:, column] <= high[own].astype(np.float32)).all()
+
+
+def test_moving_one_column_leaves_the_others():
+    table, view, ratio, _, _ = setting()
+    rng = np.random.default_rng(12)
+    sampler = ChainSampler(table, view, ratio)
+    chains = sampler.start(500, rng)
+    before, places = chains.symbols.copy(), chains.positions.copy()
+    sampler.move(chains, Move(column=2), rng)
+    np.testing.assert_array_equal(chains.symbols[:, :2], before[:, :2])
+    np.testing.assert_array_equal(chains.positions[:, :2], places[:, :2])
+    assert (chains.symbols[:, 2] != before[:, 2]).any()
+
+
+# --------------------------------------------------------------------------------------------------------- resampling
+
+weights_lists = st.lists(st.floats(0, 10), min_size=1, max_size=30).filter(lambda own: sum(own) > 0.1)
+
+
+@given(weights_lists, st.integers(1, 200), st.integers(0, 9))
+def test_systematic_resampling_is_off_by_less_than_one(weights, n, seed):
+    """Every row is drawn floor or ceil of its expected number of times."""
+    weights = np.array(weights)
+    drawn = systematic(weights, n, np.random.default_rng(seed))
+    expected = n * weights / weights.sum()
+    found = np.bincount(drawn, minlength=len(weights))
+    assert len(drawn) == n
+    assert (np.abs(found - expected) < 1 + 1e-6).all()
+    assert (found[weights == 0] == 0).all()
+
+
+def test_systematic_resampling_is_unbiased():
+    rng = np.random.default_rng(3)
+    weights = np.array([0.2, 3.0, 0.05, 1.0, 0.0, 0.75])
+    draws = 4_000
+    total = sum(np.bincount(systematic(weights, 4, rng), minlength=6) for _ in range(draws))
+    np.testing.assert_allclose(total / draws, 4 * weights / weights.sum(), atol=5 * 0.5 / np.sqrt(draws))
+
+
+def test_chains_can_be_taken_and_put():
+    table, view, ratio, _, _ = setting()
+    rng = np.random.default_rng(13)
+    sampler = ChainSampler(table, view, ratio)
+    chains, other = sampler.start(6, rng), sampler.start(6, rng)
+    taken = chains.take(np.array([5, 0, 0]))
+    np.testing.assert_array_equal(taken.symbols, chains.symbols[[5, 0, 0]])
+    taken.symbols[:] = -5
+    assert (chains.symbols >= 0).all()
+    where = np.array([True, False, True, False, False, True])
+    before = chains.energy.copy()
+    chains.put(where, other)
+    np.testing.assert_array_equal(chains.energy, np.where(where, other.energy, before))
+    np.testing.assert_array_equal(chains.codes[where], other.codes[where])

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_tables import related_rows
+
+from synthkit.errors import ModelFileError
+from synthkit.gan.boosting import BoostedRatio, TreeSettings, TreeView, available_threads
+from synthkit.gan.layout import Layout
+from synthkit.gan.refine import RefineSettings, RefineStage, rake, two_sample_auc
+from synthkit.gan.table import CodeTable
+from synthkit.random import RandomSource
+
+SETTINGS = RefineSettings(rounds=6, trees=TreeSettings(trees=8, leaves=15, threads=1))
+
+
+def independent_codes(layout):
+    """One code with the margins of the data: all that is left to refinement is how columns belong together."""
+    return CodeTable(np.log(layout.share + 1e-6)[None].astype(np.float32), np.zeros(1), layout.sizes.tolist())
+
+
+def make(rows=1_600, target=None):
+    layout, symbols, positions = related_rows(rows)
+    held = rows // 4
+    own = symbols[held:], positions[held:], symbols[:held], positions[:held]
+    return layout, RefineStage(independent_codes(layout), layout, *own, SETTINGS, RandomSource(1), target)
+
+
+def auc(layout, fake, seed=9):
+    _, symbols, positions = related_rows(1_600, seed=5)  # rows that no stage has seen
+    return two_sample_auc(layout, (symbols, positions), fake, np.random.default_rng(seed), threads=1)
+
+
+@pytest.mark.parametrize("target", [None, 1, 0], ids=["no target", "label", "number"])
+def test_refinement_lowers_the_two_sample_auc(target):
+    layout, stage = make(target=target)
+    before = auc(layout, (stage.chains.symbols, stage.chains.positions))
+    for index in range(SETTINGS.rounds):
+        figures = stage.step(index)
+        assert 0 < figures["accepted"] <= 1
+    stage.finish()
+    after = auc(layout, (stage.chains.symbols, stage.chains.positions))
+    assert before > 0.8
+    assert after < 0.65
+
+
+def test_the_score_comes_near_zero():
+    _, stage = make()
+    first = stage.evaluate()
+    for index in range(SETTINGS.rounds):
+        stage.step(index)
+        last = stage.evaluate()
+    assert first < -0.2
+    assert last > first + 0.1
+    assert last <= 0
+
+
+@pytest.mark.parametrize("target", [None, 1], ids=["no target", "target"])
+@pytest.mark.parametrize("evaluated", [False, True], ids=["before evaluation", "after evaluation"])
+def test_a_stage_goes_on_exactly_where_its_state_was_taken(target, evaluated):
+    _, one = make(800, target)
+    for index in range(2):
+        one.evaluate()
+        one.step(index)
+    if evaluated:
+        one.evaluate()
+    values, tensors = one.state()
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    _, other = make(800, target)
+    other.step(0)
+    other.load_state(values, tensors)
+    for index in (2, 3):
+        assert one.evaluate() == other.evaluate()
+        assert one.step(index) == other.step(index)
+    one.finish()
+    other.finish()
+    for name, tensor in one.snapshot().items():
+        assert torch.equal(tensor, other.snapshot()[name]), name
+
+
+def test_the_state_is_json_and_tensors():
+    import json
+
+    _, stage = make(400)
+    stage.step(0)
+    stage.evaluate()
+    values, tensors = stage.state()
+    assert json.loads(json.dumps(values)) == values
+    assert all(isinstance(tensor, torch.Tensor) for tensor in tensors.values())
+
+
+def test_restore_goes_back_and_forgets_later_rounds():
+    _, stage = make(800)
+    stage.step(0)
+    kept = stage.snapshot()
+    stage.step(1)
+    stage.step(2)
+    stage.restore(kept)
+    assert len(stage.ratio.rounds) == 1
+    for name, tensor in stage.snapshot().items():
+        assert torch.equal(tensor, kept[name]), name
+    chains = stage.chains
+    np.testing.assert_allclose(chains.energy, stage.ratio(chains.view, chains.symbols, chains.folds), atol=1e-4)
+
+
+def test_energies_are_those_of_the_ratio_after_every_round():
+    _, stage = make(800)
+    for index in range(3):
+        stage.step(index)
+        chains = stage.chains
+        np.testing.assert_allclose(chains.energy, stage.ratio(chains.view, chains.symbols, chains.folds), atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_chains():
+    one, two = make(400)[1], make(400)[1]
+    for stage in (one, two):
+        stage.step(0)
+        stage.finish()
+    np.testing.assert_array_equal(one.chains.symbols, two.chains.symbols)
+    np.testing.assert_array_equal(one.chains.positions, two.chains.positions)
+
+
+def margins(symbols, layout, weights=None):
+    return np.concatenate(
+        [np.bincount(symbols[:, c], weights, minlength=int(size)) for c, size in enumerate(layout.sizes)]
+    ) / (len(symbols) if weights is None else weights.sum())
+
+
+def test_raking_meets_every_margin():
+    layout, symbols, _ = related_rows(4_000)
+    rng = np.random.default_rng(0)
+    lean = 1.0 + symbols[:, 1] + symbols[:, 2]
+    skewed = symbols[rng.choice(len(symbols), 3_000, p=lean / lean.sum())]
+    assert np.abs(margins(skewed, layout) - layout.share).max() > 0.05
+    weights = rake(skewed, layout, 200)
+    np.testing.assert_allclose(margins(skewed, layout, weights), layout.share, atol=1e-4)
+
+
+def test_raking_rows_that_fit_changes_nothing():
+    layout, symbols, _ = related_rows(1_000)
+    np.testing.assert_allclose(rake(symbols, layout, 3), 1, atol=1e-9)
+
+
+def test_raking_survives_symbols_that_are_not_there():
+    layout, symbols, _ = related_rows(1_000)
+    some = symbols[symbols[:, 1] != 2]
+    weights = rake(some, layout, 3)
+    assert np.isfinite(weights).all()
+    assert (weights > 0).all()
+
+
+def test_finishing_leaves_margins_close_to_the_data():
+    layout, stage = make()
+    for index in range(3):
+        stage.step(index)
+    stage.finish()
+    assert np.abs(margins(stage.chains.symbols, layout) - layout.share).max() < 0.02
+
+
+# ------------------------------------------------------------------------------------------------- the two-sample test
+
+
+def test_two_samples_of_one_source_cannot_be_told_apart():
+    layout, symbols, positions = related_rows(1_600)
+    assert auc(layout, (symbols, positions)) == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_column_of_other_values_is_found():
+    layout, symbols, positions = related_rows(1_600)
+    shuffled = symbols.copy()
+    shuffled[:, 1] = np.random.default_rng(0).permutation(shuffled[:, 1])
+    assert auc(layout, (shuffled, positions)) > 0.7
+
+
+# ------------------------------------------------------------------------------------------------- trees and their view
+
+
+def test_trees_survive_as_text():
+    layout, stage = make(800)
+    stage.step(0)
+    stage.step(1)
+    again = BoostedRatio(layout, threads=1)
+    again.load(stage.ratio.texts(), stage.ratio.tilts)
+    chains = stage.chains
+    np.testing.assert_array_equal(
+        again(chains.view, chains.symbols, chains.folds), stage.ratio(chains.view, chains.symbols, chains.folds)
+    )
+    assert again.texts() == stage.ratio.texts()
+
+
+def test_names_of_many_rounds_keep_their_order():
+    """File names sort as text."""
+    _, stage = make(400)
+    stage.step(0)
+    stage.ratio.rounds = stage.ratio.rounds * 120
+    names = list(stage.ratio.texts())
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize("text", ["", "tree\nnonsense", "tree\nversion=v4\nnum_class=1\n"])
+def test_damaged_trees_are_refused(text):
+    layout, _, _ = related_rows(100)
+    with pytest.raises(ModelFileError, match="damaged"):
+        BoostedRatio(layout).load({"trees-000.txt": text}, np.zeros(layout.width, np.float32))
+
+
+def test_tilts_of_another_table_are_refused():
+    layout, _, _ = related_rows(100)
+    with pytest.raises(ModelFileError, match="tilts"):
+        BoostedRatio(layout).load({}, np.zeros(3, np.float32))
+
+
+def test_trees_see_ranks_labels_and_gaps():
+    symbols = np.array([[0, 0], [1, 1], [2, 2], [3, 0]], np.int32)
+    positions = np.array([[0.5, 0.5], [0.2, 0.5], [0.4, 0.5], [0.9, 0.5]], np.float32)
+    layout = Layout.from_data([4, 3], [1, 3], symbols, positions)
+    view = TreeView(layout)
+    seen = view.rows(symbols, positions)
+    np.testing.assert_allclose(seen[:, 0], [np.nan, (0 + 0.2) / 3, (1 + 0.4) / 3, (2 + 0.9) / 3], rtol=1e-6)
+    np.testing.assert_array_equal(seen[:, 1], [0, 1, 2, 0])
+    for column in (0, 1):
+        np.testing.assert_array_equal(view.column(column, symbols[:, column], positions[:, column]), seen[:, column])
+
+
+@pytest.mark.parametrize(("asked", "most"), [("1", 1), ("nonsense", 10**6), ("", 10**6), ("0", 10**6)])
+def test_threads_follow_the_environment(monkeypatch, asked, most):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert 1 <= available_threads() <= most
