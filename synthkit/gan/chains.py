@@ -47,7 +47,7 @@ def moves(target: int | None = None) -> tuple[Move, ...]:
 
 
 # between a stored chain and a row that is handed out
-REFRESH = (Move(0.25), Move(0.5), Move(0.1), Move(whole=True))
+REFRESH = (Move(whole=True), Move(0.25), Move(0.5))
 
 
 @dataclass
@@ -188,3 +188,20 @@ def systematic(weights: Array, n: int, rng: np.random.Generator) -> NDArray[np.i
     marks = (np.arange(n) + rng.random()) / n * running[-1]
     drawn: NDArray[np.int64] = np.searchsorted(running, marks, side="right").clip(max=len(weights) - 1)
     return drawn
+
+
+def systematic_subset(weights: Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """``n`` different row numbers, drawn in proportion to weights as far as no row's chance exceeds one."""
+    chance = weights * (n / weights.sum())
+    for _ in range(20):
+        sure = chance >= 1.0
+        left = n - sure.sum()
+        total = chance[~sure].sum()
+        if total <= 0 or abs(total - left) < 1e-6:
+            break
+        chance = np.where(sure, 1.0, chance * (left / total))
+    order = rng.permutation(len(weights))
+    running = np.cumsum(np.minimum(chance[order], 1.0))
+    # no chance exceeds one, so no two marks fall on the same row
+    marks = np.arange(n) + rng.random() * min(1.0, running[-1] - n + 1)
+    return order[np.unique(np.searchsorted(running, marks, side="right").clip(max=len(weights) - 1))]

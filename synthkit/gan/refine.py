@@ -23,9 +23,10 @@ from torch import Tensor
 from synthkit.gan.boosting import BoostedRatio, Floats, Symbols, TreeSettings, TreeView, fit_trees, log_odds
 from synthkit.gan.chains import Chains, ChainSampler, moves, systematic
 from synthkit.gan.layout import Layout
+from synthkit.gan.margins import rake
 from synthkit.gan.prediction import TargetPredictor
 from synthkit.gan.state import Tensors, Values
-from synthkit.gan.table import Array, CodeTable
+from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
 
 _CLIP = 3.0
@@ -182,6 +183,13 @@ class RefineStage:
             parts.append(np.clip(np.log(wanted / wanted.sum()) - np.log(found / found.sum()), -1.0, 1.0))
         return (self._settings.margins * self._scale * np.concatenate(parts)).astype(np.float32)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the held-out AUC is within chance of 0.5: two and a half standard errors (Hanley and McNeil 1982)."""
+        unseen = max(1, round(len(self.chains) * self._settings.held_out_share))
+        error = math.sqrt((1 / max(len(self._held), 1) + 1 / unseen) / 12)
+        return self._distance < 2.5 * error
+
     def finish(self, sweeps: int = 3) -> None:
         """Let the chains settle under the final energy, then rake them to the margins of the data.
 
@@ -256,19 +264,6 @@ class RefineStage:
     def recover(self) -> None:
         """Halve the step of the tilts."""
         self._scale /= 2
-
-
-def rake(symbols: Symbols, layout: Layout, sweeps: int) -> Array:
-    """Weights ``[n]`` that bring every one-way margin of rows ``[n, C]`` to the shares of the layout."""
-    weights = np.ones(len(symbols))
-    for _ in range(sweeps):
-        for c, size in enumerate(layout.sizes):
-            start = layout.offsets[c]
-            found = np.bincount(symbols[:, c], weights, minlength=int(size)) / weights.sum()
-            wanted = layout.share[start : start + size]
-            factor = np.where(found > 0, np.clip(wanted / np.maximum(found, 1e-12), 0.2, 5.0), 1.0)
-            weights = weights * factor[symbols[:, c]]
-    return weights
 
 
 def two_sample_auc(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthkit.gan.state import Tensors, Values
 
-StopReason = Literal["finished", "patience", "time budget", "interrupted"]
+StopReason = Literal["finished", "good enough", "patience", "time budget", "interrupted"]
 
 
 class Stage(Protocol):

@@ -166,7 +166,14 @@ class Trainer:
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    def run(self, stage: Stage, patience: int | None = None, *, seconds: float = math.inf) -> StageReport:
+    def run(
+        self,
+        stage: Stage,
+        patience: int | None = None,
+        *,
+        seconds: float = math.inf,
+        good_enough: Callable[[], bool] | None = None,
+    ) -> StageReport:
         """Train a stage to the end of its plan and leave it in its best state by held-out score.
 
         Parameters
@@ -177,6 +184,8 @@ class Trainer:
             Stop after this many evaluations in a row without a new best; None never does.
         seconds
             Ceiling on the wall time of this stage, on top of the budget of the fit.
+        good_enough
+            Asked before every step; the stage ends when it says yes.
 
         Raises
         ------
@@ -192,9 +201,11 @@ class Trainer:
             self._progress.finish(stage.name, f"taken from the checkpoint: {report.describe()}")
             return report
         with self._interruption:
-            return self._train(stage, patience, seconds)
+            return self._train(stage, patience, seconds, good_enough)
 
-    def _train(self, stage: Stage, patience: int | None, seconds: float) -> StageReport:
+    def _train(
+        self, stage: Stage, patience: int | None, seconds: float, good_enough: Callable[[], bool] | None
+    ) -> StageReport:
         run, best = self._begin(stage)
         before = run.seconds
         began = time.monotonic()
@@ -211,6 +222,9 @@ class Trainer:
                 break
             if patience is not None and run.stale >= patience:
                 reason = "patience"
+                break
+            if good_enough is not None and good_enough():
+                reason = "good enough"
                 break
             raw = stage.step(run.step)
             run.step += 1

@@ -233,7 +233,9 @@ class TableFit:
             self.random.child("refinement"),
             self._target(),
         )
-        report = self.trainer.run(stage, patience=7, seconds=self._share_of_time(0.9))
+        report = self.trainer.run(
+            stage, patience=7, seconds=self._share_of_time(0.9), good_enough=lambda: stage.complete
+        )
         self.stages.append(report)
         stage.finish()
         chains = stage.chains
@@ -247,7 +249,7 @@ class TableFit:
         self.report["two_sample_auc_refined"] = auc
         if abs(auc - 0.5) < abs(raw - 0.5):
             fitted.ratio = stage.ratio
-            fitted.particles = Particles(chains.codes, chains.symbols, chains.positions)
+            fitted.particles = Particles(chains.codes, chains.symbols, chains.positions, chains.energy, chains.folds)
             self.report["refinement"] = f"kept: two-sample AUC {raw:.3f} -> {auc:.3f}"
         else:
             self.report["refinement"] = f"tried and dropped: two-sample AUC {raw:.3f} -> {auc:.3f}"

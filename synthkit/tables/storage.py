@@ -47,6 +47,8 @@ def save(fitted: FittedTable, settings: Mapping[str, Any], path: str | Path) -> 
             "codes": particles.codes.astype(np.uint16 if particles.codes.max(initial=0) < 2**16 else np.int64),
             "symbols": particles.symbols.astype(np.uint16 if fitted.layout.sizes.max(initial=0) < 2**16 else np.int32),
             "positions": particles.positions,
+            "energy": particles.energy,
+            "folds": particles.folds,
         }
         texts.update(fitted.ratio.texts())
         if isinstance(fitted.ratio.extra, TargetPredictor):
@@ -86,7 +88,11 @@ def load(path: str | Path, device: str = "cpu") -> tuple[FittedTable, dict[str, 
             if "target_predictor" in manifest:
                 fitted.ratio.extra = TargetPredictor.load(manifest["target_predictor"], archive.texts)
             fitted.particles = Particles(
-                stored["codes"].astype(np.int64), stored["symbols"].astype(np.int32), stored["positions"]
+                stored["codes"].astype(np.int64),
+                stored["symbols"].astype(np.int32),
+                stored["positions"],
+                stored["energy"],
+                stored["folds"],
             )
         if "network" in tensors:
             fitted.network = NetworkGenerator.from_saved(manifest["network"], tensors["network"], device)
