@@ -22,7 +22,10 @@ def few_threads(n_rows: int) -> Iterator[None]:
     n_rows
         Number of rows of the larger table.
     """
+    # Only libraries that are loaded already can be told.
+    import sklearn.ensemble
+    import sklearn.neighbors  # noqa: F401
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1 if n_rows < _WORTH_THREADS else None, user_api="openmp"):
+    with threadpool_limits(limits=1 if n_rows < _WORTH_THREADS else None):
         yield
