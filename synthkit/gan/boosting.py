@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Symbols = NDArray[np.int32]
 Folds = NDArray[np.int8]
+FOLDS = 5  # of the predictors of the target
 
 
 @dataclass(frozen=True)
 class TreeSettings:
     """Boosted trees of one round (LightGBM)."""
 
-    trees: int = 12
+    trees: int = 8
     leaves: int = 63
-    min_rows: int = 20
-    learning_rate: float = 0.2
+    min_rows: int = 30
+    learning_rate: float = 0.3
     threads: int = 0
 
     def parameters(self, seed: int, focus: Sequence[float] = ()) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.gan.boosting import BoostedRatio, Floats, Folds, Symbols, TreeView
+from synthkit.gan.boosting import FOLDS, BoostedRatio, Floats, Folds, Symbols, TreeView
 from synthkit.gan.table import Array, Codes, CodeTable
 
 Intervals = Mapping[int, tuple[Array, Array]]
@@ -63,7 +63,7 @@ class Chains:
     energy
         Log-ratio, ``[n]``.
     folds
-        0 or 1, ``[n]``: by which of two predictors the target is predicted (see `synthkit.gan.prediction`).
+        ``[n]``: by which of the predictors the target is predicted (see `synthkit.gan.prediction`).
     """
 
     codes: Codes
@@ -110,7 +110,7 @@ class ChainSampler:
     def start(self, n: int, rng: np.random.Generator, folds: Folds | None = None) -> Chains:
         """``n`` chains drawn from the generator."""
         codes, symbols = self._table.draw(n, rng)
-        chosen = rng.integers(0, 2, n, dtype=np.int8) if folds is None else folds
+        chosen = rng.integers(0, FOLDS, n, dtype=np.int8) if folds is None else folds
         return self.of(codes, symbols, self._inside(symbols, rng), chosen)
 
     def of(self, codes: Codes, symbols: Symbols, positions: Floats, folds: Folds) -> Chains:

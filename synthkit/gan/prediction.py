@@ -1,9 +1,9 @@
 """What the other columns say of the target: further columns for the trees that compare real and generated rows.
 
 Models are trained on synthetic tables to predict one column, and a two-sample test spreads its attention over all of
-them. Two boosted predictors of the target, each fitted to one half of the real rows, are shown to the trees beside the
-row: whether the target lies as far from its prediction in generated rows as in real ones can then be seen in one split.
-A real row is always predicted by the half that did not hold it, so that nothing is learned by heart.
+them. Boosted predictors of the target, one for each fold of the real rows and fitted to the others, are shown to the
+trees beside the row: whether the target lies as far from its prediction in generated rows as in real ones can then be
+seen in one split. A real row is always predicted by the model that did not see it, so nothing is learned by heart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthkit.errors import ModelFileError
-from synthkit.gan.boosting import Floats, Folds, available_threads
+from synthkit.gan.boosting import FOLDS, Floats, Folds, available_threads
 from synthkit.gan.layout import Layout
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _FEWEST_ROWS = 500
 
 
 class TargetPredictor:
-    """Two cross-fitted predictors of one column.
+    """Cross-fitted predictors of one column.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class TargetPredictor:
         view
             Rows as trees see them, ``[N, C]``.
         folds
-            0 or 1 for each row; the predictor of a fold never sees its rows.
+            Fold of each row; the predictor of a fold never sees its rows.
         layout, column
             Columns in symbol space, and which of them is the target.
 
@@ -78,9 +78,9 @@ class TargetPredictor:
         others = np.ascontiguousarray(np.delete(view, column, axis=1))
         parameters = _parameters(classes, seed, threads)
         models = []
-        for fold in (0, 1):
+        for fold in range(FOLDS):
             rows = known & (folds != fold)
-            models.append(lightgbm.train(parameters, lightgbm.Dataset(others[rows], wanted[rows]), 80))
+            models.append(lightgbm.train(parameters, lightgbm.Dataset(others[rows], wanted[rows]), 100))
         return cls(column, classes, models, threads)
 
     @property
@@ -116,8 +116,8 @@ class TargetPredictor:
         import lightgbm
 
         names = sorted(name for name in texts if name.startswith("target-"))
-        if len(names) != 2:
-            raise ModelFileError(f"the model file has {len(names)} predictors of the target, expected two")
+        if len(names) != FOLDS:
+            raise ModelFileError(f"the model file has {len(names)} predictors of the target, expected {FOLDS}")
         try:
             models = [lightgbm.Booster(model_str=texts[name]) for name in names]
         except lightgbm.basic.LightGBMError as error:

@@ -220,7 +220,7 @@ class TableFit:
             return
         settings = RefineSettings(
             chains=min(40_000, max(1_000, _CELLS // len(self.layout.sizes))),
-            trees=TreeSettings(leaves=127 if n >= 2 * _SMALL else 63),
+            trees=TreeSettings(leaves=min(255, max(31, n // 100))),
         )
         stage = RefineStage(
             table,
@@ -247,7 +247,7 @@ class TableFit:
         )
         raw = float(self.report["two_sample_auc_raw"])
         self.report["two_sample_auc_refined"] = auc
-        if abs(auc - 0.5) < abs(raw - 0.5):
+        if max(auc, 0.5) <= max(raw, 0.5):
             fitted.ratio = stage.ratio
             fitted.particles = Particles(chains.codes, chains.symbols, chains.positions, chains.energy, chains.folds)
             self.report["refinement"] = f"kept: two-sample AUC {raw:.3f} -> {auc:.3f}"
@@ -312,12 +312,12 @@ class TableFit:
 def code_counts(rows: int, width: int, asked: int | None) -> list[int]:
     """Numbers of codes to try: the one asked for, or one that grows with the rows; a few for small tables.
 
-    About ``2.5 sqrt(rows)`` codes, at most 1,000 and at most what keeps the parameters below about four million.
+    About ``1.3 sqrt(rows)`` codes, at most 1,000 and at most what keeps the parameters below about four million.
     """
     if asked is not None:
         return [asked]
     most = max(4, 4_000_000 // max(width, 1))
-    usual = int(min(1_000, most, max(8, round(2.5 * math.sqrt(rows)))))
+    usual = int(min(1_000, most, max(8, round(1.3 * math.sqrt(rows)))))
     return sorted({max(4, usual // 4), usual}) if rows < _SMALL else [usual]
 
 
