@@ -204,4 +204,6 @@ def systematic_subset(weights: Array, n: int, rng: np.random.Generator) -> NDArr
     running = np.cumsum(np.minimum(chance[order], 1.0))
     # no chance exceeds one, so no two marks fall on the same row
     marks = np.arange(n) + rng.random() * min(1.0, running[-1] - n + 1)
-    return order[np.unique(np.searchsorted(running, marks, side="right").clip(max=len(weights) - 1))]
+    places = np.unique(np.searchsorted(running, marks, side="right").clip(max=len(weights) - 1))
+    drawn: NDArray[np.int64] = order[places]
+    return drawn

@@ -96,11 +96,12 @@ class LatentCodes:
 
     def _dense_basis(self) -> Tensor:
         """All columns' bases in one matrix ``[P, D]``: for tables of usual width one product beats many small ones."""
-        blocks = []
+        blocks: list[Tensor] = []
         for waves, atoms, size in zip(self._waves, self._atoms, self.layout.sizes, strict=True):
             eye = torch.eye(int(size) if waves is None else atoms, device=self.device)
-            blocks.append(eye if waves is None else torch.block_diag(eye, waves) if atoms else waves)
-        return torch.block_diag(*blocks)
+            blocks += [eye] if waves is None else [eye, waves] if atoms else [waves]
+        basis: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+        return basis
 
     def start_at(self, symbols: Tensor, rng: torch.Generator, *, strength: float, noise: float = 0.3) -> None:
         """Let code k lean towards row k of ``symbols`` [K, C], plus noise; the usual start of a mixture."""

@@ -89,7 +89,7 @@ class Segments:
             return torch.cat([part.log_softmax(1) for part in logits.split_with_sizes(self.sizes, 1)], 1)
         if self._blocks is None:
             ones = [torch.ones(size, 1) for size in self.sizes]
-            self._blocks = torch.block_diag(*ones).to(logits)
+            self._blocks = torch.block_diag(*ones).to(logits)  # type: ignore[no-untyped-call]
         # single precision holds exp(80); logits are log-shares plus moderate coefficients
         sums = logits.clamp(max=80.0).exp() @ self._blocks
         return logits - (sums + 1e-30).log() @ self._blocks.T
