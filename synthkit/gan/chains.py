@@ -205,5 +205,7 @@ def systematic_subset(weights: Array, n: int, rng: np.random.Generator) -> NDArr
     # no chance exceeds one, so no two marks fall on the same row
     marks = np.arange(n) + rng.random() * min(1.0, running[-1] - n + 1)
     places = np.unique(np.searchsorted(running, marks, side="right").clip(max=len(weights) - 1))
+    if len(places) < n:  # fewer rows have a weight worth the name, or rounding at the seam between two
+        places = np.append(places, np.setdiff1d(np.arange(len(weights)), places)[: n - len(places)])
     drawn: NDArray[np.int64] = order[places]
     return drawn

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from small_tables import all_rows, distance, likelihood, noise, random_table
 
 from synthkit.gan.boosting import BoostedRatio, TreeSettings, TreeView, fit_trees
-from synthkit.gan.chains import REFRESH, ChainSampler, Move, moves, systematic
+from synthkit.gan.chains import REFRESH, ChainSampler, Move, moves, systematic, systematic_subset
 from synthkit.gan.layout import Layout
 
 SIZES = [3, 2, 4]
@@ -193,6 +193,28 @@ def test_systematic_resampling_is_unbiased():
     draws = 4_000
     total = sum(np.bincount(systematic(weights, 4, rng), minlength=6) for _ in range(draws))
     np.testing.assert_allclose(total / draws, 4 * weights / weights.sum(), atol=5 * 0.5 / np.sqrt(draws))
+
+
+@given(weights_lists, st.data(), st.integers(0, 9))
+def test_a_subset_has_as_many_different_rows_as_asked_for(weights, data, seed):
+    n = data.draw(st.integers(1, len(weights)))
+    drawn = systematic_subset(np.array(weights), n, np.random.default_rng(seed))
+    assert len(drawn) == n
+    assert len(set(drawn.tolist())) == n
+    assert set(drawn.tolist()) <= set(range(len(weights)))
+
+
+def test_a_subset_of_very_uneven_rows_is_whole():
+    weights = np.exp(np.random.default_rng(0).normal(0, 60, 500))
+    assert len(np.unique(systematic_subset(weights, 400, np.random.default_rng(1)))) == 400
+
+
+def test_a_subset_is_unbiased_as_far_as_no_chance_exceeds_one():
+    rng = np.random.default_rng(4)
+    weights = np.array([0.2, 1.2, 0.6, 1.0, 0.5, 0.5])
+    draws = 4_000
+    total = sum(np.bincount(systematic_subset(weights, 3, rng), minlength=6) for _ in range(draws))
+    np.testing.assert_allclose(total / draws, 3 * weights / weights.sum(), atol=5 * 0.5 / np.sqrt(draws))
 
 
 def test_chains_can_be_taken_and_put():
