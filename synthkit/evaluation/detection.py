@@ -60,9 +60,9 @@ def detection_score(
     n = min(len(real), len(synthetic), most_rows)
     if n < FEWEST_ROWS:
         return Score(float("nan"), n=n, direction="half", note=f"needs at least {FEWEST_ROWS} rows of either kind")
-    drawn = [table.take(generator.permutation(len(table))[:n]) for table in (real, synthetic)]
+    first, second = (table.take(generator.permutation(len(table))[:n]) for table in (real, synthetic))
     read = view.tree if model == "trees" else view.linear
-    features = np.vstack([read(table) for table in drawn])
+    features = read(first.above(second))
     if features.shape[1] == 0:
         return Score(float("nan"), n=n, direction="half", note="there is no column to look at")
     is_real = np.repeat([1.0, 0.0], n)

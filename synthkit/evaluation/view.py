@@ -65,6 +65,10 @@ class CodedTable:
         """Return the given rows."""
         return CodedTable(self.numbers[rows], self.codes[rows])
 
+    def above(self, other: CodedTable) -> CodedTable:
+        """Return these rows, then those of another table with the same columns."""
+        return CodedTable(np.vstack([self.numbers, other.numbers]), np.vstack([self.codes, other.codes]))
+
 
 class TableView:
     """How the columns of a table are read, learned from the real training rows.
@@ -149,16 +153,18 @@ class TableView:
 
         A missing number becomes the mean, that is 0. A label that the real table lacks has no indicator.
         """
-        parts = [np.nan_to_num((table.numbers - self.means) / self.deviations, nan=0.0).astype(np.float32)]
+        sizes = [int(place.max(initial=-1)) + 1 for place in self._indicators]
+        start = len(self.numeric)
+        # Filled in place: tables with thousands of labels are large enough once.
+        linear = np.zeros((len(table), start + sum(sizes)), dtype=np.float32)
+        linear[:, :start] = np.nan_to_num((table.numbers - self.means) / self.deviations, nan=0.0)
         rows = np.arange(len(table))
-        for position, place in enumerate(self._indicators):
-            codes = table.codes[:, position]
+        for codes, place, size in zip(table.codes.T, self._indicators, sizes, strict=True):
             where = np.where(codes < len(place), place[np.minimum(codes, len(place) - 1)], -1)
-            indicators = np.zeros((len(table), int(place.max(initial=-1)) + 1), dtype=np.float32)
             seen = where >= 0
-            indicators[rows[seen], where[seen]] = 1
-            parts.append(indicators)
-        return np.hstack(parts)
+            linear[rows[seen], start + where[seen]] = 1
+            start += size
+        return linear
 
     def target(self, frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64] | npt.NDArray[np.object_]:
         """Return the values of a column as a model would learn them: numbers as numbers, anything else as text."""
