@@ -53,6 +53,8 @@ def timed(draw: Draw) -> tuple[pd.DataFrame, float]:
 
 def run_ours(train: pd.DataFrame, target: str, variant: str, seed: int) -> tuple[dict[str, Any], dict[str, Draw]]:
     """Fit a variant; return what is known about the fit, and how to draw from it, raw and refined."""
+    import torch
+
     from synthkit import TableGAN
 
     arguments = VARIANTS[variant]
@@ -90,16 +92,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     options = parser.parse_args()
 
-    import torch
-
     train = pd.read_parquet(options.train)
     run = run_baseline if options.method in BASELINES else run_ours
     facts, draws = run(train, options.target, options.method, options.seed)
     facts |= {
         "fit_peak_mb": peak_mb(),
         "status": "done",
-        "threads": torch.get_num_threads(),
-        "versions": {"synthkit": __version__, "torch": torch.__version__},
+        "versions": {"synthkit": __version__, **facts.pop("versions", {})},
     }
     records = []
     for name, draw in draws.items():

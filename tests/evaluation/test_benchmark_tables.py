@@ -1,0 +1,64 @@
+"""The benchmark script on a made-up table: records, going on where it stopped, the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "evaluation" / "benchmarks" / "tables.py"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table of the name and target of one of the benchmark's."""
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(200, 3)), columns=["attr1", "attr2", "attr3"])
+    frame.assign(**{"class": np.where(frame["attr1"] > 1, 1, -1)}).to_csv(folder / "mammography.csv", index=False)
+    return folder
+
+
+def bench(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), "--out", str(folder / "runs.json"), "--docs", str(folder / "page.md")]
+    quick = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run([*command, *options], capture_output=True, text=True, check=False, env=quick)
+
+
+def test_it_records_every_run_goes_on_and_writes_the_page(data: Path, tmp_path: Path) -> None:
+    options = ["--data", str(data), "--tables", "mammography", "--seeds", "0"]
+    first = bench(tmp_path, *options, "--methods", "independent")
+    assert first.returncode == 0, first.stderr
+    runs = json.loads((tmp_path / "runs.json").read_text())["runs"]
+    assert [run["method"] for run in runs] == ["independent"]
+    independent = runs[0]
+    assert independent["rows"] == 160
+    assert independent["fit_peak_mb"] > 0
+    assert independent["scores"]["c2st_tree"]["low"] < independent["scores"]["c2st_tree"]["value"]
+
+    second = bench(tmp_path, *options, "--methods", "holdout,independent")
+    assert second.returncode == 0, second.stderr
+    assert "independent" not in second.stdout
+    after = json.loads((tmp_path / "runs.json").read_text())["runs"]
+    assert [run["method"] for run in after] == ["holdout", "independent"]
+    assert after[1:] == runs
+    page = (tmp_path / "page.md").read_text()
+    for title in ("real held-out rows", "independent columns"):
+        assert f"| {title} |" in page
+
+    (tmp_path / "page.md").unlink()
+    assert bench(tmp_path, "--render").returncode == 0
+    assert (tmp_path / "page.md").read_text() == page
+
+
+def test_an_unknown_table_is_told(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--data", str(tmp_path), "--tables", "adlut")
+    assert done.returncode == 2
+    assert "unknown table 'adlut'" in done.stderr
+    assert not list(tmp_path.iterdir())
