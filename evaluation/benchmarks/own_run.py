@@ -64,6 +64,8 @@ def run_ours(train: pd.DataFrame, target: str, variant: str, seed: int) -> tuple
         "fit_seconds": time.perf_counter() - started,
         "fit_cpu_seconds": time.process_time() - processor,
         "report": model.report_,
+        "threads": torch.get_num_threads(),
+        "versions": {"torch": torch.__version__},
     }
     draws: dict[str, Draw] = {}
     if arguments.get("refine", True):
