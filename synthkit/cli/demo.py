@@ -47,9 +47,13 @@ def command(folder: Path | None, seed: int, splits: int, as_json: bool) -> None:
     table = _breast_cancer()
     train, test = _split(table, seed)
     _tell_table(console, table, train, test)
-    model = _fit(console, train, seed)
-    evaluation = _evaluate(console, model, train, test, seed)
-    results = _compare(console, table, seed, splits, started)
+    from synthkit.evaluation.threads import few_threads
+    from synthkit.tables.gan import TableGAN  # noqa: F401  # loads torch, which is to hear of the one thread
+
+    with few_threads(len(table)):
+        model = _fit(console, train, seed)
+        evaluation = _evaluate(console, model, train, test, seed)
+        results = _compare(console, table, seed, splits, started)
     verdict = _tell_results(console, results, len(test) / len(train))
     facts = {
         "seed": seed,

@@ -40,14 +40,19 @@ class Move:
     whole: bool = False
 
 
-def moves(target: int | None = None) -> tuple[Move, ...]:
-    """The moves of one round: small and large changes, a new row, and the target column by itself if there is one."""
-    usual = (Move(0.5), Move(0.1), Move(0.25), Move(0.05), Move(whole=True))
-    return usual if target is None else (*usual, Move(column=target))
+def moves(columns: int, target: int | None = None, repeats: int = 1) -> tuple[Move, ...]:
+    """The moves of one round: about eight columns at once, one, four, one, a new row, and the target by itself.
+
+    A change of half of fifty columns would nearly always be refused, so sizes are counts of columns, not shares.
+    """
+    sizes = (8.0, 1.5, 4.0, 0.75)
+    usual = (*(Move(min(0.5, size / columns)) for size in sizes), Move(whole=True))
+    return (usual if target is None else (*usual, Move(column=target))) * repeats
 
 
-# between a stored chain and a row that is handed out
-REFRESH = (Move(whole=True), Move(0.25), Move(0.5))
+def refreshing(columns: int) -> tuple[Move, ...]:
+    """The moves between a stored chain and a row that is handed out."""
+    return Move(whole=True), Move(min(0.5, 4.0 / columns)), Move(min(0.5, 8.0 / columns))
 
 
 @dataclass

@@ -30,6 +30,7 @@ from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
 
 _CLIP = 3.0
+_RISEN = 0.015  # rise of the averaged AUC that is more than noise
 _CLOSE = 0.03  # excess of the AUC over 0.5 that is worth more rounds however few rows are held out
 
 
@@ -49,6 +50,8 @@ class RefineSettings:
         Step of the tilt of every symbol towards its share in the data, per round.
     recode
         Share of the chains whose code is drawn anew before the moves of a round.
+    repeats
+        How often the moves of a round are repeated.
     focus, focus_every
         Every so many rounds the trees weigh splits on the target and its predictions by ``focus``.
     trees
@@ -60,8 +63,9 @@ class RefineSettings:
     held_out_share: float = 0.1
     margins: float = 0.2
     recode: float = 0.3
+    repeats: int = 1
     focus: float = 3.0
-    focus_every: int = 3
+    focus_every: int = 2
     trees: TreeSettings = field(default_factory=TreeSettings)
 
 
@@ -116,10 +120,11 @@ class RefineStage:
         self._sampler = ChainSampler(table, self._view, self.ratio)
         count = min(max(len(symbols), 1_000), settings.chains)
         self.chains = self._sampler.start(count, self._rng)
-        self._moves = moves(target)
+        self._moves = moves(len(layout.sizes), target, settings.repeats)
         self._proposed: tuple[lightgbm.Booster, Floats, float] | None = None
         self._scale = 1.0
         self._distance = math.nan
+        self._least = math.inf
 
     # -- one round ----------------------------------------------------------------------------------------------------
 
@@ -186,10 +191,10 @@ class RefineStage:
 
     @property
     def complete(self) -> bool:
-        """Whether the held-out AUC is within chance of 0.5: one and a half standard errors (Hanley and McNeil 1982)."""
+        """Whether the held-out AUC is within chance of 0.5: two standard errors (Hanley and McNeil 1982)."""
         unseen = max(1, round(len(self.chains) * self._settings.held_out_share))
         error = math.sqrt((1 / max(len(self._held), 1) + 1 / unseen) / 12)
-        return self._distance < min(1.5 * error, _CLOSE)
+        return self._distance < min(2.0 * error, _CLOSE)
 
     def finish(self, sweeps: int = 3) -> None:
         """Let the chains settle under the final energy, then rake them to the margins of the data.
@@ -211,7 +216,10 @@ class RefineStage:
         distance = max(0.0, self.auc - 0.5)
         if not self._focus():
             self._distance = distance if math.isnan(self._distance) else 0.5 * (self._distance + distance)
-        return -self._distance
+        self._least = min(self._least, self._distance)
+        # a later round also knows more of the target and of the margins: it is kept unless the AUC has clearly risen
+        risen = self._distance - self._least > _RISEN
+        return -(self._distance if risen else self._least) + 1e-4 * len(self.ratio.rounds)
 
     def snapshot(self) -> Tensors:
         """The chains, the tilts and the number of rounds that made them."""
@@ -244,6 +252,7 @@ class RefineStage:
             "trees": list(self.ratio.texts().values()),
             "scale": self._scale,
             "distance": None if math.isnan(self._distance) else self._distance,
+            "least": None if math.isinf(self._least) else self._least,
             "proposed": None if proposed is None else [proposed[0].model_to_string(), proposed[2]],
         }
         tensors = self.snapshot()
@@ -256,6 +265,7 @@ class RefineStage:
         self._rng.bit_generator.state = values["random"]
         self._scale = float(values["scale"])
         self._distance = math.nan if values["distance"] is None else float(values["distance"])
+        self._least = math.inf if values["least"] is None else float(values["least"])
         self.ratio.rounds = [lightgbm.Booster(model_str=text) for text in values["trees"]]
         self.restore(tensors)
         if values["proposed"] is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.gan.boosting import BoostedRatio, TreeView
-from synthkit.gan.chains import REFRESH, Chains, ChainSampler, moves, systematic, systematic_subset
+from synthkit.gan.chains import Chains, ChainSampler, moves, refreshing, systematic, systematic_subset
 from synthkit.gan.layout import Layout
 from synthkit.gan.margins import rake
 from synthkit.gan.network import NetworkGenerator
@@ -161,7 +161,7 @@ class FittedTable:
             codes = table.posterior(symbols, rng) if given else particles.codes[picked]
             seen = view.rows(symbols, positions)
             chains = Chains(codes, symbols, positions, seen, particles.energy[picked], particles.folds[picked])
-            sampler.settle(chains, REFRESH, rng)
+            sampler.settle(chains, refreshing(symbols.shape[1]), rng)
             if pool > m:
                 # different chains whose one-way margins are closer to the data's than those of a plain draw
                 weights = rake(chains.symbols, self.layout, 2)
@@ -173,7 +173,7 @@ class FittedTable:
         pool = sampler.start(_POOL * m, rng)
         weights = np.exp(np.clip(pool.energy.astype(np.float64) - np.median(pool.energy), -4.0, 4.0))
         chains = pool.take(rng.permutation(systematic(weights, m, rng)))
-        sampler.settle(chains, moves() * 2, rng, recode=1.0)
+        sampler.settle(chains, moves(chains.symbols.shape[1], repeats=2), rng, recode=1.0)
         return chains
 
     def _from_network(
