@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -61,9 +61,9 @@ def command(
     schema_path: Path | None,
     target: str | None,
     time_budget: str,
-    loss: str,
-    generator: str,
-    adversary: str,
+    loss: Literal["relativistic", "wgan-gp", "wgan", "vanilla"],
+    generator: Literal["codes", "network"],
+    adversary: Literal["auto", "on", "off"],
     no_refine: bool,
     resume: bool,
     log: Path | None,
