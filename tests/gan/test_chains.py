@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from small_tables import all_rows, distance, likelihood, noise, random_table
 
 from synthkit.gan.boosting import BoostedRatio, TreeSettings, TreeView, fit_trees
-from synthkit.gan.chains import REFRESH, ChainSampler, Move, moves, systematic, systematic_subset
+from synthkit.gan.chains import ChainSampler, Move, moves, refreshing, systematic, systematic_subset
 from synthkit.gan.layout import Layout
 
 SIZES = [3, 2, 4]
 CHAINS = 12_000
-EVERY_MOVE = [*moves(1), *REFRESH]
+EVERY_MOVE = [*moves(3, target=1), *refreshing(3), Move(share=0.1), Move(share=0.25)]
 
 
 def setting(*, trees: bool = True):
@@ -83,7 +83,7 @@ def test_chains_from_anywhere_reach_the_exact_law():
     chains = sampler.start(CHAINS, rng)
     assert distance(counts(chains, rows), law) > 0.2
     for _ in range(6):
-        sampler.settle(chains, moves(), rng, recode=1.0)
+        sampler.settle(chains, moves(3), rng, recode=1.0)
     assert distance(counts(chains, rows), law) < noise(law, CHAINS)
 
 
@@ -95,7 +95,7 @@ def test_codes_and_rows_stay_a_pair():
     sampler = ChainSampler(table, view, ratio)
     chains = at_the_target(sampler, table, rows, law, rng)
     for _ in range(3):
-        sampler.settle(chains, moves(), rng)
+        sampler.settle(chains, moves(3), rng)
     row = int(np.argmax(law))
     codes = chains.codes[(chains.symbols == rows[row]).all(axis=1)]
     joint = table.joint(rows[row : row + 1])[0].astype(float)
@@ -138,7 +138,7 @@ def test_conditional_chains_have_the_exact_conditional_law():
     sampler = ChainSampler(table.restricted(WHERE), view, ratio, INTERVALS)
     chains = sampler.start(CHAINS, rng)
     for _ in range(6):
-        sampler.settle(chains, moves(), rng, recode=1.0)
+        sampler.settle(chains, moves(3), rng, recode=1.0)
     assert distance(counts(chains, rows), law) < noise(law, CHAINS)
 
 
