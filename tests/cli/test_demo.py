@@ -10,6 +10,8 @@ import synthkit
 from synthkit.cli import run
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # ten seconds of work, but it may have to wait for a busy machine
 def test_the_demonstration_runs_and_keeps_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "demo"
     assert run(["demo", "--splits", "2", "-o", str(folder)]) == 0
