@@ -101,8 +101,10 @@ class Goal:
             return None
         met = value <= self.bound if self.at_most else value >= self.bound
         sign = "≤" if self.at_most else "≥"
+        # One digit more than the bound, so that a near miss does not look like a hit.
+        shown = self.decimals + 1 if self.decimals else 0
         return (
-            f"| {table} | {self.title} | {sign} {self.bound:.{self.decimals}f} | {value:.{self.decimals}f} "
+            f"| {table} | {self.title} | {sign} {self.bound:.{self.decimals}f} | {value:.{shown}f} "
             f"| {'met' if met else '**missed**'} |"
         )
 
