@@ -31,5 +31,5 @@ lint: $(READY) ## check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## measure against peers (hours; writes docs/benchmarks.md)
+bench: $(READY) ## measure against peers (hours; SYNTHKIT_DATA names the folder with the tables)
 	$(BIN)/python evaluation/benchmarks/tables.py

@@ -81,6 +81,8 @@ def _header(path: Path, kind: TableFormat) -> list[str]:
     if not first:
         raise DataError(f"the file '{path}' holds blank lines only", remedy="Check that it was written completely.")
     for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
+        if separator == kind.separator:
+            continue  # a single column whose quoted cells hold the separator
         counts = {row[0].count(separator) for row in first if len(row) == 1}
         if len(first) == 2 and len(first[0]) == len(first[1]) == 1 and len(counts) == 1 and counts != {0}:
             expected = "tabs" if kind.separator == "\t" else "commas"
