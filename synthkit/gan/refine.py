@@ -65,7 +65,7 @@ class RefineSettings:
     recode: float = 0.3
     repeats: int = 1
     focus: float = 3.0
-    focus_every: int = 2
+    focus_every: int = 3
     trees: TreeSettings = field(default_factory=TreeSettings)
 
 

@@ -231,7 +231,7 @@ class TableFit:
             rounds=32 if n >= 2 * _SMALL else 48,
             repeats=2 if wide else 1,
             chains=min(40_000, max(1_000, _CELLS // len(self.layout.sizes))),
-            trees=TreeSettings(leaves=min(255, max(31, n // 130)), min_rows=40),
+            trees=TreeSettings(leaves=min(255, max(31, n // 130))),
         )
         stage = RefineStage(
             table,
