@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthkit.errors import ModelFileError
-from synthkit.gan.boosting import FOLDS, Floats, Folds, available_threads
+from synthkit.gan.boosting import FOLDS, Floats, Folds, TreeSettings, available_threads
 from synthkit.gan.layout import Layout
 
 if TYPE_CHECKING:
@@ -128,17 +128,5 @@ class TargetPredictor:
 def _parameters(classes: int, seed: int, threads: int) -> dict[str, Any]:
     objective = "regression" if classes == 0 else "binary" if classes == 2 else "multiclass"
     own = {"num_class": classes} if classes > 2 else {}
-    return own | {
-        "objective": objective,
-        "num_leaves": 63,
-        "min_data_in_leaf": 40,
-        "learning_rate": 0.12,
-        "feature_fraction": 0.8,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": threads or available_threads(),
-        "verbose": -1,
-    }
+    trees = TreeSettings(leaves=63, min_rows=40, learning_rate=0.12, threads=threads)
+    return trees.parameters(seed) | {"objective": objective, "lambda_l2": 0.0} | own
