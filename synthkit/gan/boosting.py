@@ -35,6 +35,7 @@ class TreeSettings:
     leaves: int = 63
     min_rows: int = 30
     learning_rate: float = 0.3
+    columns: float = 0.8
     threads: int = 0
 
     def parameters(self, seed: int, focus: Sequence[float] = ()) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class TreeSettings:
             "min_data_in_leaf": self.min_rows,
             "learning_rate": self.learning_rate,
             "lambda_l2": 1.0,
-            "feature_fraction": 0.8,
+            "feature_fraction": self.columns,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,
             "seed": seed,
@@ -115,17 +116,24 @@ class TreeView:
         return view
 
 
-class RowFeatures(Protocol):
-    """Further columns for the trees, such as predictions of the target."""
+class Predictor(Protocol):
+    """What the other columns of a row say of one column (see `synthkit.gan.prediction`)."""
 
     column: int
+    classes: int
 
     @property
     def width(self) -> int:
-        """Number of further columns."""
+        """Number of further columns for the trees."""
 
-    def columns(self, view: Floats, folds: Folds) -> Floats:
-        """The further columns ``[n, width]`` of rows ``[n, C]``."""
+    def predict(self, view: Floats, folds: Folds) -> Floats:
+        """Prediction ``[n, outputs]`` for rows ``[n, C]``, whatever their own value of the column."""
+
+    def columns(self, view: Floats, predicted: Floats) -> Floats:
+        """The further columns ``[n, width]``."""
+
+    def log_probabilities(self, predicted: Floats) -> NDArray[np.float64]:
+        """Log-probability of each symbol of the column, ``[n, classes]``, where it is predicted as classes."""
 
 
 class BoostedRatio:
@@ -140,8 +148,8 @@ class BoostedRatio:
 
     Attributes
     ----------
-    extra
-        Further columns that the trees see, or None.
+    predictor
+        Predicts the target, or None.
     """
 
     def __init__(self, layout: Layout, threads: int = 0) -> None:
@@ -149,19 +157,23 @@ class BoostedRatio:
         self._threads = threads
         self.rounds: list[lightgbm.Booster] = []
         self.tilts = np.zeros(layout.width, np.float32)
-        self.extra: RowFeatures | None = None
+        self.predictor: Predictor | None = None
 
-    def seen(self, view: Floats, folds: Folds) -> Floats:
-        """All that the trees see of rows ``[n, C]``: with the further columns, ``[n, F]``."""
-        if self.extra is None:
+    def predict(self, view: Floats, folds: Folds) -> Floats:
+        """What is predicted of the target of rows ``[n, C]``; no columns without a target."""
+        return np.zeros((len(view), 0), np.float32) if self.predictor is None else self.predictor.predict(view, folds)
+
+    def seen(self, view: Floats, predicted: Floats) -> Floats:
+        """All that the trees see of rows ``[n, C]``: with what is predicted of their target, ``[n, F]``."""
+        if self.predictor is None:
             return view
-        return np.concatenate([view, self.extra.columns(view, folds)], axis=1)
+        return np.concatenate([view, self.predictor.columns(view, predicted)], axis=1)
 
-    def __call__(self, view: Floats, symbols: Symbols, folds: Folds) -> Floats:
+    def __call__(self, view: Floats, symbols: Symbols, predicted: Floats) -> Floats:
         """Log-ratio ``[n]`` up to a constant."""
         total: Floats = self.tilts[symbols + self._starts].sum(axis=1)
         if self.rounds:
-            seen = self.seen(view, folds)
+            seen = self.seen(view, predicted)
             for trees in self.rounds:
                 total += log_odds(trees, seen, self._threads)
         return total

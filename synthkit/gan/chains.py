@@ -4,6 +4,11 @@ The state of a chain is a code and a row. Given its code, columns are independen
 columns costs next to nothing, and because the proposal is the generator's own conditional law, Metropolis and Hastings
 accept it with the ratio alone (Metropolis-Hastings GAN, Turner 2019, with Gibbs steps on the code). Under conditions
 the generator is restricted to them and everything else stays the same.
+
+Where the ratio predicts a target of a few classes, the generator's own law of the target is not used: the target is
+drawn from its predicted law given the rest of the row, always after the rest was proposed, so that it cancels in the
+acceptance as the codes do. The state then has the law ``w_k prod_c p_k(x_c) p(y | x) exp(ratio(x, y))``, c over the
+other columns. A condition that allows the target only values in A multiplies it by ``p(A | x)``.
 """
 
 from __future__ import annotations
@@ -65,8 +70,10 @@ class Chains:
         ``[n]``, ``[n, C]``, ``[n, C]``.
     view
         The rows as trees see them, ``[n, C]``.
+    predicted
+        What is predicted of the target, ``[n, outputs]``.
     energy
-        Log-ratio, ``[n]``.
+        Log-ratio, ``[n]``; under a condition on a predicted target plus the log of its chance given the row.
     folds
         ``[n]``: by which of the predictors the target is predicted (see `synthkit.gan.prediction`).
     """
@@ -75,6 +82,7 @@ class Chains:
     symbols: Symbols
     positions: Floats
     view: Floats
+    predicted: Floats
     energy: Floats
     folds: Folds
 
@@ -97,31 +105,106 @@ class ChainSampler:
     Parameters
     ----------
     table
-        The generator, restricted to the conditions if there are any.
+        The generator.
     view
         What the trees see.
     ratio
         The density ratio; it may grow while chains are moved.
+    allowed
+        Conditions: column to the weight of each of its symbols, between 0 and 1.
     intervals
         Column to the lowest and highest position of each of its symbols, where conditions ask for it.
     """
 
     def __init__(
-        self, table: CodeTable, view: TreeView, ratio: BoostedRatio, intervals: Intervals | None = None
+        self,
+        table: CodeTable,
+        view: TreeView,
+        ratio: BoostedRatio,
+        allowed: Mapping[int, Array] | None = None,
+        intervals: Intervals | None = None,
     ) -> None:
-        self._table, self._view, self._ratio = table, view, ratio
+        self._view, self._ratio = view, ratio
         self._intervals = dict(intervals or {})
+        given = dict(allowed or {})
+        predictor = ratio.predictor
+        self._target = predictor.column if predictor is not None and predictor.classes else None
+        self._table = table.restricted(given) if given else table
+        # starts know of a condition on a predicted target, the law of the codes given the row does not
+        self._wanted = None if self._target is None else given.pop(self._target, None)
+        self._rest = self._table if self._wanted is None else table.restricted(given) if given else table
+        with np.errstate(divide="ignore"):
+            self._lean = _normalised(self._rest.log_weights) - _normalised(self._table.log_weights)
 
     def start(self, n: int, rng: np.random.Generator, folds: Folds | None = None) -> Chains:
         """``n`` chains drawn from the generator."""
         codes, symbols = self._table.draw(n, rng)
         chosen = rng.integers(0, FOLDS, n, dtype=np.int8) if folds is None else folds
-        return self.of(codes, symbols, self._inside(symbols, rng), chosen)
+        positions = self._inside(symbols, rng)
+        view = self._view.rows(symbols, positions)
+        predicted = self._ratio.predict(view, chosen)
+        return self._complete(codes, symbols, positions, view, predicted, chosen, rng)
+
+    def weights(self, chains: Chains) -> Array:
+        """How much more often chains that `start` returned are to be than they are: log-weights, ``[n]``."""
+        weights: Array = chains.energy.astype(np.float64) + self._lean[chains.codes]
+        return weights
 
     def of(self, codes: Codes, symbols: Symbols, positions: Floats, folds: Folds) -> Chains:
         """Chains in the given states."""
         view = self._view.rows(symbols, positions)
-        return Chains(codes, symbols, positions, view, self._ratio(view, symbols, folds), folds)
+        predicted = self._ratio.predict(view, folds)
+        energy = self._ratio(view, symbols, predicted) + self._chance(predicted)
+        return Chains(codes, symbols, positions, view, predicted, energy, folds)
+
+    def resume(self, codes: Codes, symbols: Symbols, positions: Floats, energy: Floats, folds: Folds) -> Chains:
+        """Chains in states that satisfy the conditions, with the energy that they have without conditions."""
+        view = self._view.rows(symbols, positions)
+        predicted = self._ratio.predict(view, folds)
+        return Chains(codes, symbols, positions, view, predicted, energy + self._chance(predicted), folds)
+
+    def _complete(
+        self,
+        codes: Codes,
+        symbols: Symbols,
+        positions: Floats,
+        view: Floats,
+        predicted: Floats,
+        folds: Folds,
+        rng: np.random.Generator,
+    ) -> Chains:
+        """Draw the target if it is predicted, in place, and weigh the rows."""
+        if self._target is not None:
+            cumulative = np.cumsum(self._law(predicted), axis=1)
+            marks = rng.random(len(symbols)) * cumulative[:, -1]
+            drawn = (cumulative <= marks[:, None]).sum(axis=1)
+            symbols[:, self._target] = drawn.clip(max=cumulative.shape[1] - 1)
+            view[:, self._target] = self._view.column(
+                self._target, symbols[:, self._target], positions[:, self._target]
+            )
+        energy = self._ratio(view, symbols, predicted) + self._chance(predicted)
+        return Chains(codes, symbols, positions, view, predicted, energy, folds)
+
+    def _law(self, predicted: Floats) -> Array:
+        """Weight of each class of the target, ``[n, classes]``; those that a condition excludes have none."""
+        if self._ratio.predictor is None:
+            raise RuntimeError("no target is predicted")
+        law: Array = np.exp(self._ratio.predictor.log_probabilities(predicted))
+        return law if self._wanted is None else law * self._wanted
+
+    def _chance(self, predicted: Floats) -> Floats:
+        """Log of the chance of the condition on the target given the rest of the row, ``[n]``; 0 without one."""
+        if self._wanted is None:
+            return np.zeros(len(predicted), np.float32)
+        chance: Floats = np.log(np.maximum(self._law(predicted).sum(axis=1), 1e-30)).astype(np.float32)
+        return chance
+
+    def recode(self, symbols: Symbols, rng: np.random.Generator) -> Codes:
+        """Draw the codes of rows given the rows."""
+        if self._target is not None:
+            symbols = symbols.copy()
+            symbols[:, self._target] = -1
+        return self._rest.posterior(symbols, rng)
 
     def _inside(self, symbols: Symbols, rng: np.random.Generator) -> Floats:
         positions = rng.random(symbols.shape, dtype=np.float32)
@@ -147,10 +230,13 @@ class ChainSampler:
         n = len(chains)
         if recode > 0:
             rows = np.flatnonzero(rng.random(n) < recode)
-            chains.codes[rows] = self._table.posterior(chains.symbols[rows], rng)
+            chains.codes[rows] = self.recode(chains.symbols[rows], rng)
         proposal = self.start(n, rng, chains.folds) if move.whole else self._changed(chains, move, rng)
+        gain = proposal.energy.astype(np.float64) - chains.energy
+        if move.whole and self._wanted is not None:
+            gain += self._lean[proposal.codes] - self._lean[chains.codes]
         with np.errstate(divide="ignore"):
-            accepted = np.log(rng.random(n)) < proposal.energy - chains.energy
+            accepted = np.log(rng.random(n)) < gain
         chains.put(accepted, proposal)
         return float(accepted.mean()) if n else 0.0
 
@@ -163,6 +249,8 @@ class ChainSampler:
         else:
             anew = np.zeros((n, columns), dtype=bool)
             anew[:, move.column] = True
+        if self._target is not None:
+            anew[:, self._target] = False
         for column in range(columns):
             rows = np.flatnonzero(anew[:, column])
             own = self._table.draw_column(column, chains.codes[rows], rng)
@@ -172,13 +260,21 @@ class ChainSampler:
                 inside = _between(low[own], high[own], inside)
             symbols[rows, column], positions[rows, column] = own, inside
             view[rows, column] = self._view.column(column, own, inside)
-        energy = self._ratio(view, symbols, chains.folds)
-        return Chains(chains.codes, symbols, positions, view, energy, chains.folds)
+        predictor = self._ratio.predictor
+        same = predictor is None or move.column == predictor.column
+        predicted = chains.predicted if same else self._ratio.predict(view, chains.folds)
+        return self._complete(chains.codes, symbols, positions, view, predicted, chains.folds, rng)
 
     def settle(self, chains: Chains, moves: Sequence[Move], rng: np.random.Generator, *, recode: float = 0.0) -> float:
         """Several moves in a row; the mean share of accepted proposals."""
         accepted = [self.move(chains, move, rng, recode=recode if i == 0 else 0.0) for i, move in enumerate(moves)]
         return float(np.mean(accepted)) if accepted else 0.0
+
+
+def _normalised(log_weights: Array) -> Array:
+    top = log_weights.max()
+    normalised: Array = log_weights - (top + np.log(np.exp(log_weights - top).sum()))
+    return normalised
 
 
 def _between(low: Array, high: Array, uniform: Floats) -> Floats:

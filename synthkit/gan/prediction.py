@@ -1,20 +1,24 @@
-"""What the other columns say of the target: further columns for the trees that compare real and generated rows.
+"""What the other columns say of the target: its law given a row, and further columns for the trees.
 
 Models are trained on synthetic tables to predict one column, and a two-sample test spreads its attention over all of
-them. Boosted predictors of the target, one for each fold of the real rows and fitted to the others, are shown to the
-trees beside the row: whether the target lies as far from its prediction in generated rows as in real ones can then be
-seen in one split. A real row is always predicted by the model that did not see it, so nothing is learned by heart.
+them. Boosted predictors of the target, one for each fold of the real rows and fitted to the others, do two things.
+The class of a generated row is drawn from them (the factorisation of a joint law into rows without the target and the
+target given the row), and the trees that compare real and generated rows see their output beside the row: whether the
+target lies as far from its prediction in generated rows as in real ones can then be seen in one split. A real row is
+always predicted by the model that did not see it, so nothing is learned by heart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthkit.errors import ModelFileError
-from synthkit.gan.boosting import FOLDS, Floats, Folds, TreeSettings, available_threads
+from synthkit.gan.boosting import FOLDS, Floats, Folds, Symbols, TreeSettings, available_threads
 from synthkit.gan.layout import Layout
 
 if TYPE_CHECKING:
@@ -22,6 +26,14 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 8
 _FEWEST_ROWS = 500
+_FEWEST_OF_A_CLASS = 20
+# The second learns slowly, which noisy targets need; cross-validation tells which is better.
+_CANDIDATES = (
+    TreeSettings(trees=40, leaves=31, min_rows=20, learning_rate=0.2, columns=0.8),
+    TreeSettings(trees=50, leaves=15, min_rows=20, learning_rate=0.15, columns=0.5),
+)
+# A number is told by its expected rank alone: that has to be good.
+_OF_NUMBERS = TreeSettings(trees=100, leaves=63, min_rows=20, learning_rate=0.12, columns=0.8)
 
 
 class TargetPredictor:
@@ -32,7 +44,7 @@ class TargetPredictor:
     column
         Number of the target column.
     classes
-        Number of its classes; 0 for a number, which is predicted by its rank.
+        Number of its symbols where they are predicted as classes; 0 for a number, which is predicted by its rank.
     models
         One booster for each fold.
     threads
@@ -44,7 +56,7 @@ class TargetPredictor:
 
     @classmethod
     def fit(
-        cls, view: Floats, folds: Folds, layout: Layout, column: int, seed: int, threads: int = 0
+        cls, view: Floats, symbols: Symbols, folds: Folds, layout: Layout, column: int, seed: int, threads: int = 0
     ) -> TargetPredictor | None:
         """Fit to real rows.
 
@@ -52,6 +64,8 @@ class TargetPredictor:
         ----------
         view
             Rows as trees see them, ``[N, C]``.
+        symbols
+            The same rows in symbol space, ``[N, C]``.
         folds
             Fold of each row; the predictor of a fold never sees its rows.
         layout, column
@@ -60,47 +74,78 @@ class TargetPredictor:
         Returns
         -------
         TargetPredictor or None
-            None for a target with many unordered classes, and for too few rows.
+            None for a target with many unordered classes or a class of a few rows, and for too few rows.
         """
-        import lightgbm
-
-        known = np.isfinite(view[:, column])
-        ranked = layout.ranked[layout.offsets[column] : layout.offsets[column + 1]]
-        size = len(ranked)
-        classes = size if size <= _MOST_CLASSES and not (ranked.any() and not ranked.all()) else 0
-        if (classes == 0 and not ranked.any()) or known.sum() < _FEWEST_ROWS:
+        own = slice(layout.offsets[column], layout.offsets[column + 1])
+        size = int(layout.sizes[column])
+        if size <= _MOST_CLASSES and not layout.inside[own].any():
+            wanted: NDArray[Any] = symbols[:, column]
+            known = np.ones(len(wanted), dtype=bool)
+            classes = size
+            if size < 2 or np.bincount(wanted, minlength=size).min() < _FEWEST_OF_A_CLASS:
+                return None
+        else:
+            wanted = view[:, column]
+            known = np.isfinite(wanted)
+            classes = 0
+            if not layout.ranked[own].any():
+                return None
+        if known.sum() < _FEWEST_ROWS:
             return None
-        wanted = view[:, column]
-        if classes and ranked.any():
-            # ranks of a few ordered values: back to class numbers
-            wanted = np.unique(wanted, return_inverse=True)[1].astype(np.float32)
-            classes = int(wanted.max()) + 1
         others = np.ascontiguousarray(np.delete(view, column, axis=1))
-        parameters = _parameters(classes, seed, threads)
-        models = []
-        for fold in range(FOLDS):
-            rows = known & (folds != fold)
-            models.append(lightgbm.train(parameters, lightgbm.Dataset(others[rows], wanted[rows]), 100))
-        return cls(column, classes, models, threads)
+        best: tuple[float, list[lightgbm.Booster]] | None = None
+        for settings in _CANDIDATES if classes else (_OF_NUMBERS,):
+            models = _cross_fit(settings, others, wanted, known, folds, classes, seed, threads)
+            predictor = cls(column, classes, models, threads)
+            loss = predictor._loss(others[known], wanted[known], folds[known])
+            if best is None or loss < best[0]:
+                best = loss, models
+        return None if best is None else cls(column, classes, best[1], threads)
+
+    def _loss(self, others: Floats, wanted: NDArray[Any], folds: Folds) -> float:
+        """Cross-validated log-loss, or squared error of the rank."""
+        raw = self._raw(others, folds)
+        if not self.classes:
+            return float(np.mean((wanted - raw[:, 0]) ** 2))
+        return -float(np.mean(self.log_probabilities(raw)[np.arange(len(raw)), wanted]))
+
+    @property
+    def outputs(self) -> int:
+        """Number of columns that `predict` returns."""
+        return self.classes if self.classes > 2 else 1
 
     @property
     def width(self) -> int:
         """Number of columns that `columns` returns."""
-        return self.classes if self.classes > 2 else 2 - int(self.classes == 2)
+        return self.outputs if self.classes else 2
 
-    def columns(self, view: Floats, folds: Folds) -> Floats:
-        """Predictions for rows ``[n, C]``: log-odds of classes; or the rank and how far the row's own is from it."""
-        others = np.ascontiguousarray(np.delete(view, self.column, axis=1))
-        outputs = self.classes if self.classes > 2 else 1
-        found = np.empty((len(view), outputs), np.float32)
+    def predict(self, view: Floats, folds: Folds) -> Floats:
+        """Log-odds of the classes or the expected rank for rows ``[n, C]``, whatever their target; ``[n, outputs]``."""
+        return self._raw(np.ascontiguousarray(np.delete(view, self.column, axis=1)), folds)
+
+    def _raw(self, others: Floats, folds: Folds) -> Floats:
+        found = np.empty((len(others), self.outputs), np.float32)
         for fold, model in enumerate(self.models):
             rows = np.flatnonzero(folds == fold)
             if len(rows):
                 raw = model.predict(others[rows], raw_score=True, num_threads=self._threads or available_threads())
-                found[rows] = np.asarray(raw, np.float32).reshape(len(rows), outputs)
+                found[rows] = np.asarray(raw, np.float32).reshape(len(rows), self.outputs)
+        return found
+
+    def columns(self, view: Floats, predicted: Floats) -> Floats:
+        """Columns for the trees ``[n, width]``: log-odds; or the expected rank and how far the row's own is from it."""
         if self.classes:
-            return found
-        return np.concatenate([found, view[:, self.column, None] - found], axis=1)
+            return predicted
+        return np.concatenate([predicted, view[:, self.column, None] - predicted], axis=1)
+
+    def log_probabilities(self, predicted: Floats) -> NDArray[np.float64]:
+        """Log-probability of each class, ``[n, classes]``, from what `predict` returned."""
+        raw = predicted.astype(np.float64)
+        if self.classes == 2:
+            raw = np.concatenate([np.zeros_like(raw), raw], axis=1)
+        raw = raw - raw.max(axis=1, keepdims=True)
+        found: NDArray[np.float64] = raw - np.log(np.exp(raw).sum(axis=1, keepdims=True))
+        return found
 
     def texts(self) -> dict[str, str]:
         """The boosters in LightGBM's own text format, by file name."""
@@ -125,8 +170,24 @@ class TargetPredictor:
         return cls(int(fields["column"]), int(fields["classes"]), models)
 
 
-def _parameters(classes: int, seed: int, threads: int) -> dict[str, Any]:
+def _cross_fit(
+    settings: TreeSettings,
+    others: Floats,
+    wanted: NDArray[Any],
+    known: NDArray[np.bool_],
+    folds: Folds,
+    classes: int,
+    seed: int,
+    threads: int,
+) -> list[lightgbm.Booster]:
+    """One booster for each fold, fitted to the rows of the others."""
+    import lightgbm
+
     objective = "regression" if classes == 0 else "binary" if classes == 2 else "multiclass"
     own = {"num_class": classes} if classes > 2 else {}
-    trees = TreeSettings(leaves=63, min_rows=40, learning_rate=0.12, threads=threads)
-    return trees.parameters(seed) | {"objective": objective, "lambda_l2": 0.0} | own
+    parameters = replace(settings, threads=threads).parameters(seed) | {"objective": objective} | own
+    models = []
+    for fold in range(FOLDS):
+        rows = known & (folds != fold)
+        models.append(lightgbm.train(parameters, lightgbm.Dataset(others[rows], wanted[rows]), settings.trees))
+    return models

@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from synthkit.gan.boosting import FOLDS, BoostedRatio, Floats, Symbols, TreeSettings, TreeView, fit_trees, log_odds
+from synthkit.gan.boosting import (
+    FOLDS,
+    BoostedRatio,
+    Floats,
+    Folds,
+    Symbols,
+    TreeSettings,
+    TreeView,
+    fit_trees,
+    log_odds,
+)
 from synthkit.gan.chains import Chains, ChainSampler, moves, systematic
 from synthkit.gan.layout import Layout
 from synthkit.gan.margins import rake
@@ -31,7 +41,7 @@ from synthkit.random import RandomSource
 
 _CLIP = 3.0
 _RISEN = 0.015  # rise of the averaged AUC that is more than noise
-_CLOSE = 0.03  # excess of the AUC over 0.5 that is worth more rounds however few rows are held out
+_CLOSE = 0.03  # excess of the AUC over 0.5 that is not worth further rounds
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,9 @@ class RefineSettings:
 
     Attributes
     ----------
-    rounds
-        At most so many; the trainer stops earlier when the held-out AUC stops falling.
+    rounds, most_rounds
+        After so many the refinement ends if the held-out AUC is close to 0.5, and at the latest after so many; the
+        trainer stops earlier when the AUC stops falling.
     chains
         At most so many persistent chains.
     held_out_share
@@ -59,6 +70,7 @@ class RefineSettings:
     """
 
     rounds: int = 32
+    most_rounds: int = 48
     chains: int = 40_000
     held_out_share: float = 0.1
     margins: float = 0.2
@@ -103,7 +115,7 @@ class RefineStage:
         random: RandomSource,
         target: int | None = None,
     ) -> None:
-        self.total_steps = settings.rounds
+        self.total_steps = max(settings.rounds, settings.most_rounds)
         self._settings, self._layout = settings, layout
         self._rng = random.numpy("refinement")
         self._seed = random.integer("trees")
@@ -112,11 +124,12 @@ class RefineStage:
         folds = self._rng.integers(0, FOLDS, len(real), dtype=np.int8)
         self.ratio = BoostedRatio(layout, settings.trees.threads)
         if target is not None:
-            found = TargetPredictor.fit(real, folds, layout, target, self._seed, settings.trees.threads)
-            self.ratio.extra = found
+            self.ratio.predictor = TargetPredictor.fit(
+                real, symbols, folds, layout, target, self._seed, settings.trees.threads
+            )
         self._target = target
-        self._real = self.ratio.seen(real, folds)
-        self._held = self.ratio.seen(held, self._rng.integers(0, FOLDS, len(held), dtype=np.int8))
+        self._real = self._seen(real, folds)
+        self._held = self._seen(held, self._rng.integers(0, FOLDS, len(held), dtype=np.int8))
         self._sampler = ChainSampler(table, self._view, self.ratio)
         count = min(max(len(symbols), 1_000), settings.chains)
         self.chains = self._sampler.start(count, self._rng)
@@ -125,6 +138,9 @@ class RefineStage:
         self._scale = 1.0
         self._distance = math.nan
         self._least = math.inf
+
+    def _seen(self, view: Floats, folds: Folds) -> Floats:
+        return self.ratio.seen(view, self.ratio.predict(view, folds))
 
     # -- one round ----------------------------------------------------------------------------------------------------
 
@@ -135,7 +151,7 @@ class RefineStage:
             order = rng.permutation(len(self.chains))
             unseen = order[: max(1, round(len(order) * settings.held_out_share))]
             seen = order[len(unseen) :]
-            fake = self.ratio.seen(self.chains.view, self.chains.folds)
+            fake = self.ratio.seen(self.chains.view, self.chains.predicted)
             round_seed = (self._seed + len(self.ratio.rounds)) % 2**31
             trees = fit_trees(self._real, fake[np.sort(seen)], settings.trees, round_seed, self._focus())
             odds = log_odds(trees, fake, settings.trees.threads)
@@ -147,13 +163,19 @@ class RefineStage:
 
     def _focus(self) -> list[float]:
         """Weights of the features in this round; empty for equal ones."""
-        extra, settings = self.ratio.extra, self._settings
-        if extra is None or len(self.ratio.rounds) % settings.focus_every != settings.focus_every - 1:
+        predictor, settings = self.ratio.predictor, self._settings
+        if predictor is None:
+            return []
+        turn = len(self.ratio.rounds) % settings.focus_every == settings.focus_every - 1
+        if predictor.classes:
+            if turn: return []
+            return [0.0 if c == self._target else 1.0 for c in range(len(self._layout.sizes) + predictor.width)]
+        if not turn:
             return []
         columns = len(self._layout.sizes)
         return [
-            settings.focus if c in (self._target, *range(columns, columns + extra.width)) else 1.0
-            for c in range(columns + extra.width)
+            settings.focus if c in (self._target, *range(columns, columns + predictor.width)) else 1.0
+            for c in range(columns + predictor.width)
         ]
 
     @property
@@ -191,10 +213,15 @@ class RefineStage:
 
     @property
     def complete(self) -> bool:
-        """Whether the held-out AUC is within chance of 0.5: two standard errors (Hanley and McNeil 1982)."""
-        unseen = max(1, round(len(self.chains) * self._settings.held_out_share))
+        """Whether more rounds are not worth their time.
+
+        From half of ``rounds`` on the held-out AUC has to be within half a standard error of 0.5 (Hanley and McNeil
+        1982), after all of them it is enough that it is close.
+        """
+        settings, done = self._settings, len(self.ratio.rounds)
+        unseen = max(1, round(len(self.chains) * settings.held_out_share))
         error = math.sqrt((1 / max(len(self._held), 1) + 1 / unseen) / 12)
-        return self._distance < min(2.0 * error, _CLOSE)
+        return 2 * done >= settings.rounds and self._distance < (_CLOSE if done >= settings.rounds else 0.5 * error)
 
     def finish(self, sweeps: int = 3) -> None:
         """Let the chains settle under the final energy, then rake them to the margins of the data.
@@ -214,7 +241,7 @@ class RefineStage:
         Rounds that focus on the target do not look at the other columns as hard, and count for nothing here.
         """
         distance = max(0.0, self.auc - 0.5)
-        if not self._focus():
+        if max(self._focus(), default=1.0) <= 1.0:
             self._distance = distance if math.isnan(self._distance) else 0.5 * (self._distance + distance)
         self._least = min(self._least, self._distance)
         # a later round also knows more of the target and of the margins: it is kept unless the AUC has clearly risen
@@ -241,7 +268,8 @@ class RefineStage:
         self.ratio.tilts = weights["tilts"].numpy().copy()
         view = self._view.rows(symbols, positions)
         energy, folds = weights["energy"].numpy().copy(), weights["folds"].numpy().copy()
-        self.chains = Chains(weights["codes"].numpy().copy(), symbols, positions, view, energy, folds)
+        predicted = self.ratio.predict(view, folds)
+        self.chains = Chains(weights["codes"].numpy().copy(), symbols, positions, view, predicted, energy, folds)
         self._proposed = None
 
     def state(self) -> tuple[Values, Tensors]:

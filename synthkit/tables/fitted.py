@@ -116,14 +116,13 @@ class FittedTable:
             yield from self._from_network(n, given, random, batch)
         else:
             table = self.codes()
-            if given:
-                table = self._restrict(table, given)
+            restricted = self._restrict(table, given) if given else table
             if refined and self.ratio is not None and self.particles is not None:
                 yield from self._refined(n, table, given, random, batch)
             else:
                 rng = random.numpy("rows")
                 for m in _parts(n, batch):
-                    _, symbols = table.draw(m, rng)
+                    _, symbols = restricted.draw(m, rng)
                     yield symbols, _positions(symbols, given, rng)
 
     def _restrict(self, table: CodeTable, given: Mapping[int, AllowedSymbols]) -> CodeTable:
@@ -142,9 +141,9 @@ class FittedTable:
         if ratio is None or particles is None:
             return
         rng = random.numpy("rows")
+        allowed = {column: one.share for column, one in given.items()}
         intervals = {column: (one.low, one.high) for column, one in given.items()}
-        view = TreeView(self.layout)
-        sampler = ChainSampler(table, view, ratio, intervals)
+        sampler = ChainSampler(table, TreeView(self.layout), ratio, allowed, intervals)
         rows = np.flatnonzero(_satisfied(particles, given))
         waiting = np.zeros(0, np.int64)
         for m in _parts(n, batch):
@@ -158,9 +157,8 @@ class FittedTable:
             picked, waiting = waiting[:pool], waiting[pool:]
             symbols, positions = particles.symbols[picked], particles.positions[picked]
             # the codes of the chains were drawn without the condition
-            codes = table.posterior(symbols, rng) if given else particles.codes[picked]
-            seen = view.rows(symbols, positions)
-            chains = Chains(codes, symbols, positions, seen, particles.energy[picked], particles.folds[picked])
+            codes = sampler.recode(symbols, rng) if given else particles.codes[picked]
+            chains = sampler.resume(codes, symbols, positions, particles.energy[picked], particles.folds[picked])
             sampler.settle(chains, refreshing(symbols.shape[1]), rng)
             if pool > m:
                 # different chains whose one-way margins are closer to the data's than those of a plain draw
@@ -171,7 +169,8 @@ class FittedTable:
     def _grown(self, m: int, sampler: ChainSampler, rng: np.random.Generator) -> Chains:
         """Chains from the restricted codes: the best of a larger pool by the ratio, then moved."""
         pool = sampler.start(_POOL * m, rng)
-        weights = np.exp(np.clip(pool.energy.astype(np.float64) - np.median(pool.energy), -4.0, 4.0))
+        weights = sampler.weights(pool)
+        weights = np.exp(np.clip(weights - np.median(weights), -4.0, 4.0))
         chains = pool.take(rng.permutation(systematic(weights, m, rng)))
         sampler.settle(chains, moves(chains.symbols.shape[1], repeats=2), rng, recode=1.0)
         return chains

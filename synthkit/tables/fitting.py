@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -142,19 +142,16 @@ class TableFit:
     def _likelihood(self) -> LatentCodes:
         training = torch.from_numpy(self.rows.training.symbols).to(self.plan.device)
         held = torch.from_numpy(self.rows.held_out.symbols).to(self.plan.device)
-        best: LatentCodes | None = None
-        best_score = -math.inf
+        tried: list[tuple[LatentCodes, NDArray[np.float64]]] = []
         for count in code_counts(len(training), self.layout.width, self.plan.n_codes):
             settings = code_settings(count, len(training), self.layout.width)
             codes = LatentCodes(self.layout, count, cosines=settings.cosines, device=self.plan.device)
             stage = LikelihoodStage(codes, training, held, settings, self.random.child(f"codes {count}"))
             stage.name = f"likelihood of {count} codes"
-            report = self.trainer.run(stage, patience=4, seconds=self._share_of_time(0.4))
-            self.stages.append(report)
-            if best is None or report.best_score > best_score:
-                best, best_score = codes, report.best_score
-        if best is None:
-            raise RuntimeError("no number of codes to try")
+            self.stages.append(self.trainer.run(stage, patience=4, seconds=self._share_of_time(0.4)))
+            with torch.no_grad():
+                tried.append((codes, codes.log_likelihood(held).double().cpu().numpy()))
+        best = fewest_codes(tried)
         self.report["codes"] = best.codes
         return best
 
@@ -226,12 +223,14 @@ class TableFit:
             self._report_nearest(fitted)
             return
         # many columns need many small moves; on large tables they would cost more than they bring
-        wide = len(self.layout.sizes) > _WIDE and n < 2 * _SMALL
+        large = n >= 2 * _SMALL
+        wide = len(self.layout.sizes) > _WIDE and not large
         settings = RefineSettings(
-            rounds=32 if n >= 2 * _SMALL else 48,
+            rounds=32 if large else 64 if wide else 48,
+            most_rounds=40 if large else 64 if wide else 48,
             repeats=2 if wide else 1,
-            chains=min(40_000, max(1_000, _CELLS // len(self.layout.sizes))),
-            trees=TreeSettings(leaves=min(255, max(31, n // 130))),
+            chains=min(30_000, max(1_000, _CELLS // len(self.layout.sizes))),
+            trees=TreeSettings(leaves=min(255, n // 130) if large else 31),
         )
         stage = RefineStage(
             table,
@@ -245,7 +244,7 @@ class TableFit:
             self._target(),
         )
         report = self.trainer.run(
-            stage, patience=8, seconds=self._share_of_time(0.9), good_enough=lambda: stage.complete
+            stage, patience=12, seconds=self._share_of_time(0.9), good_enough=lambda: stage.complete
         )
         self.stages.append(report)
         stage.finish()
@@ -323,13 +322,29 @@ class TableFit:
 def code_counts(rows: int, width: int, asked: int | None) -> list[int]:
     """Numbers of codes to try: the one asked for, or one that grows with the rows; a few for small tables.
 
-    About ``1.3 sqrt(rows)`` codes, at most 1,000 and at most what keeps the parameters below about four million.
+    About ``sqrt(rows)`` codes, at most 1,000 and at most what keeps the parameters below about four million.
     """
     if asked is not None:
         return [asked]
     most = max(4, 4_000_000 // max(width, 1))
-    usual = int(min(1_000, most, max(8, round(1.3 * math.sqrt(rows)))))
-    return sorted({max(4, usual // 4), usual, min(most, 3 * usual)}) if rows < _SMALL else [usual]
+    usual = int(min(1_000, most, max(8, round(math.sqrt(rows)))))
+    return sorted({max(4, usual // 4), max(4, usual // 2), usual}) if rows < _SMALL else [usual]
+
+
+def fewest_codes(tried: Sequence[tuple[LatentCodes, NDArray[np.float64]]]) -> LatentCodes:
+    """The fewest codes whose held-out log-likelihood is within a standard error of the best (Breiman 1984).
+
+    Parameters
+    ----------
+    tried
+        Codes and the log-likelihood of each held-out row under them ``[M]``, from few codes to many.
+    """
+    best = max(tried, key=lambda one: one[1].mean() if len(one[1]) else 0.0)[1]
+    for codes, likelihood in tried:
+        lost = best - likelihood
+        if len(lost) < 2 or lost.mean() <= lost.std(ddof=1) / math.sqrt(len(lost)):
+            return codes
+    raise RuntimeError("no number of codes to try")
 
 
 def code_settings(codes: int, rows: int, width: int) -> CodeSettings:

@@ -51,9 +51,9 @@ def save(fitted: FittedTable, settings: Mapping[str, Any], path: str | Path) -> 
             "folds": particles.folds,
         }
         texts.update(fitted.ratio.texts())
-        if isinstance(fitted.ratio.extra, TargetPredictor):
-            manifest["target_predictor"] = fitted.ratio.extra.fields()
-            texts.update(fitted.ratio.extra.texts())
+        if isinstance(fitted.ratio.predictor, TargetPredictor):
+            manifest["target_predictor"] = fitted.ratio.predictor.fields()
+            texts.update(fitted.ratio.predictor.texts())
     if fitted.network is not None:
         manifest["network"], tensors["network"] = fitted.network.save_state()
     write_archive(path, manifest, tensors=tensors, texts=texts)
@@ -86,7 +86,7 @@ def load(path: str | Path, device: str = "cpu") -> tuple[FittedTable, dict[str, 
             fitted.ratio = BoostedRatio(layout)
             fitted.ratio.load(archive.texts, stored["tilts"])
             if "target_predictor" in manifest:
-                fitted.ratio.extra = TargetPredictor.load(manifest["target_predictor"], archive.texts)
+                fitted.ratio.predictor = TargetPredictor.load(manifest["target_predictor"], archive.texts)
             fitted.particles = Particles(
                 stored["codes"].astype(np.int64),
                 stored["symbols"].astype(np.int32),

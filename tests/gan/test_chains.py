@@ -12,21 +12,54 @@ from synthkit.gan.layout import Layout
 
 SIZES = [3, 2, 4]
 CHAINS = 12_000
+PREDICTED = pytest.mark.parametrize("predicted", [False, True], ids=["codes alone", "predicted target"])
 EVERY_MOVE = [*moves(3, target=1), *refreshing(3), Move(share=0.1), Move(share=0.25)]
 
 
-def setting(*, trees: bool = True):
+class KnownLaw:
+    """Predicts the second column from the others by a table; the trees see its log-odds."""
+
+    column, classes, width = 1, 2, 1
+    odds = np.random.default_rng(2).normal(0, 2, (3, 4)).astype(np.float32)
+
+    def predict(self, view, folds):
+        # the last column is seen by its rank, which has one value for each symbol
+        ranks = np.unique(view_of_all()[:, 2])
+        return self.odds[view[:, 0].astype(int), np.searchsorted(ranks, view[:, 2])][:, None]
+
+    def columns(self, view, predicted):
+        return predicted
+
+    def log_probabilities(self, predicted):
+        odds = predicted[:, 0].astype(float)
+        return -np.logaddexp(0, np.stack([odds, -odds], 1))
+
+
+def tiny_layout():
+    rows = all_rows(SIZES)
+    # the last column is ordered, but without an inside: the energy depends on symbols alone
+    return Layout.from_data(SIZES, [3, 2, 0], rows, np.full(rows.shape, 0.5, np.float32))
+
+
+def view_of_all():
+    rows = all_rows(SIZES)
+    return TreeView(tiny_layout()).rows(rows, np.full(rows.shape, 0.5, np.float32))
+
+
+def setting(*, trees: bool = True, predicted: bool = False):
     """A tiny generator, and a ratio with trees and tilts that moves its law far away."""
     table = random_table(SIZES, codes=3, seed=1)
     rng = np.random.default_rng(0)
     symbols = all_rows(SIZES)
     positions = np.full(symbols.shape, 0.5, np.float32)
-    # the last column is ordered, but without an inside: the energy depends on symbols alone
-    layout = Layout.from_data(SIZES, [3, 2, 0], symbols, positions)
+    layout = tiny_layout()
     view, ratio = TreeView(layout), BoostedRatio(layout, threads=1)
+    if predicted:
+        ratio.predictor = KnownLaw()
     ratio.tilts = rng.normal(0, 0.7, layout.width).astype(np.float32)
     if trees:
         seen = view.rows(symbols, positions)
+        seen = ratio.seen(seen, ratio.predict(seen, np.zeros(len(seen), np.int8)))
         alike = seen[:, 0] == seen[:, 1]
         settings = TreeSettings(trees=6, leaves=6, min_rows=2, learning_rate=0.6, threads=1)
         ratio.rounds = [fit_trees(np.repeat(seen[alike], 20, 0), np.repeat(seen[~alike], 20, 0), settings, 1)]
@@ -35,19 +68,26 @@ def setting(*, trees: bool = True):
 
 def exact_law(table, view, ratio, rows, positions, where=None):
     """The generator times the exponential of the ratio, over every row there is."""
-    law = np.array([likelihood(table, row) for row in rows])
+    folds = np.zeros(len(rows), np.int8)
+    seen = view.rows(rows, positions)
+    predicted = ratio.predict(seen, folds)
+    if ratio.predictor is None:
+        law = np.array([likelihood(table, row) for row in rows])
+    else:
+        target = ratio.predictor.column
+        law = np.array([likelihood(table, np.where(np.arange(len(row)) == target, -1, row)) for row in rows])
+        law = law * np.exp(ratio.predictor.log_probabilities(predicted)[np.arange(len(rows)), rows[:, target]])
     for column, weights in (where or {}).items():
         law = law * weights[rows[:, column]]
-    folds = np.zeros(len(rows), np.int8)
-    law = law * np.exp(ratio(view.rows(rows, positions), rows, folds).astype(np.float64))
+    law = law * np.exp(ratio(seen, rows, predicted).astype(np.float64))
     return law / law.sum()
 
 
-def at_the_target(sampler, table, rows, law, rng):
+def at_the_target(sampler, rows, law, rng):
     """Chains that are exact draws from the target: rows by its law, codes by their posterior."""
     symbols = rows[rng.choice(len(rows), CHAINS, p=law)]
     positions = rng.random(symbols.shape, dtype=np.float32)
-    return sampler.of(table.posterior(symbols, rng), symbols, positions, rng.integers(0, 2, CHAINS, dtype=np.int8))
+    return sampler.of(sampler.recode(symbols, rng), symbols, positions, rng.integers(0, 2, CHAINS, dtype=np.int8))
 
 
 def counts(chains, rows):
@@ -60,14 +100,15 @@ def test_the_ratio_makes_a_difference():
     assert distance(base, exact_law(table, view, ratio, rows, positions)) > 0.2
 
 
+@PREDICTED
 @pytest.mark.parametrize("recode", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("move", EVERY_MOVE, ids=str)
-def test_every_move_leaves_the_exact_law_as_it_is(move, recode):
-    table, view, ratio, rows, positions = setting()
+def test_every_move_leaves_the_exact_law_as_it_is(move, recode, predicted):
+    table, view, ratio, rows, positions = setting(predicted=predicted)
     law = exact_law(table, view, ratio, rows, positions)
     rng = np.random.default_rng(5)
     sampler = ChainSampler(table, view, ratio)
-    chains = at_the_target(sampler, table, rows, law, rng)
+    chains = at_the_target(sampler, rows, law, rng)
     before = chains.symbols.copy()
     accepted = [sampler.move(chains, move, rng, recode=recode) for _ in range(4)]
     assert distance(counts(chains, rows), law) < noise(law, CHAINS)
@@ -75,8 +116,9 @@ def test_every_move_leaves_the_exact_law_as_it_is(move, recode):
     assert (before != chains.symbols).any()
 
 
-def test_chains_from_anywhere_reach_the_exact_law():
-    table, view, ratio, rows, positions = setting()
+@PREDICTED
+def test_chains_from_anywhere_reach_the_exact_law(predicted):
+    table, view, ratio, rows, positions = setting(predicted=predicted)
     law = exact_law(table, view, ratio, rows, positions)
     rng = np.random.default_rng(6)
     sampler = ChainSampler(table, view, ratio)
@@ -93,7 +135,7 @@ def test_codes_and_rows_stay_a_pair():
     law = exact_law(table, view, ratio, rows, positions)
     rng = np.random.default_rng(7)
     sampler = ChainSampler(table, view, ratio)
-    chains = at_the_target(sampler, table, rows, law, rng)
+    chains = at_the_target(sampler, rows, law, rng)
     for _ in range(3):
         sampler.settle(chains, moves(3), rng)
     row = int(np.argmax(law))
@@ -103,14 +145,18 @@ def test_codes_and_rows_stay_a_pair():
     assert distance(np.bincount(codes, minlength=3).astype(float), posterior) < noise(posterior, len(codes))
 
 
-def test_stored_energy_and_view_are_those_of_the_row():
-    table, view, ratio, _, _ = setting()
+@PREDICTED
+def test_stored_energy_and_view_are_those_of_the_row(predicted):
+    table, view, ratio, _, _ = setting(predicted=predicted)
     rng = np.random.default_rng(8)
     sampler = ChainSampler(table, view, ratio)
     chains = sampler.start(500, rng)
     sampler.settle(chains, EVERY_MOVE, rng, recode=0.3)
     np.testing.assert_array_equal(chains.view, view.rows(chains.symbols, chains.positions))
-    np.testing.assert_allclose(chains.energy, ratio(chains.view, chains.symbols, chains.folds), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        chains.energy, ratio(chains.view, chains.symbols, chains.predicted), rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_array_equal(chains.predicted, ratio.predict(chains.view, chains.folds))
 
 
 def test_without_a_ratio_everything_is_accepted():
@@ -131,22 +177,57 @@ INTERVALS = {
 }
 
 
-def test_conditional_chains_have_the_exact_conditional_law():
-    table, view, ratio, rows, positions = setting()
-    law = exact_law(table, view, ratio, rows, positions, WHERE)
+CONDITIONS = {
+    "others": WHERE,
+    "target": {1: np.array([0.0, 1.0])},
+    "target, in part": {1: np.array([0.3, 1.0])},
+    "target and others": {**WHERE, 1: np.array([1.0, 0.0])},
+}
+
+
+@PREDICTED
+@pytest.mark.parametrize("where", CONDITIONS.values(), ids=CONDITIONS)
+def test_conditional_chains_have_the_exact_conditional_law(where, predicted):
+    table, view, ratio, rows, positions = setting(predicted=predicted)
+    law = exact_law(table, view, ratio, rows, positions, where)
     rng = np.random.default_rng(10)
-    sampler = ChainSampler(table.restricted(WHERE), view, ratio, INTERVALS)
+    sampler = ChainSampler(table, view, ratio, where, {c: own for c, own in INTERVALS.items() if c in where})
     chains = sampler.start(CHAINS, rng)
-    for _ in range(6):
+    for _ in range(8):
         sampler.settle(chains, moves(3), rng, recode=1.0)
     assert distance(counts(chains, rows), law) < noise(law, CHAINS)
+
+
+@PREDICTED
+@pytest.mark.parametrize("where", CONDITIONS.values(), ids=CONDITIONS)
+def test_weighing_new_chains_gives_the_exact_conditional_law(where, predicted):
+    table, view, ratio, rows, positions = setting(predicted=predicted)
+    law = exact_law(table, view, ratio, rows, positions, where)
+    rng = np.random.default_rng(14)
+    sampler = ChainSampler(table, view, ratio, where)
+    pool = sampler.start(40 * CHAINS, rng)
+    weights = sampler.weights(pool)
+    chains = pool.take(systematic(np.exp(weights - weights.max()), CHAINS, rng))
+    assert distance(counts(chains, rows), law) < noise(law, CHAINS)
+
+
+@PREDICTED
+@pytest.mark.parametrize("where", CONDITIONS.values(), ids=CONDITIONS)
+def test_chains_are_resumed_with_the_energy_they_have_under_the_conditions(where, predicted):
+    table, view, ratio, _, _ = setting(predicted=predicted)
+    rng = np.random.default_rng(15)
+    chains = ChainSampler(table, view, ratio).start(400, rng)
+    sampler = ChainSampler(table, view, ratio, where)
+    resumed = sampler.resume(chains.codes, chains.symbols, chains.positions, chains.energy, chains.folds)
+    known = sampler.of(chains.codes, chains.symbols, chains.positions, chains.folds)
+    np.testing.assert_allclose(resumed.energy, known.energy, atol=1e-5)
 
 
 @pytest.mark.parametrize("move", EVERY_MOVE, ids=str)
 def test_no_move_leaves_the_conditions(move):
     table, view, ratio, _, _ = setting()
     rng = np.random.default_rng(11)
-    sampler = ChainSampler(table.restricted(WHERE), view, ratio, INTERVALS)
+    sampler = ChainSampler(table, view, ratio, WHERE, INTERVALS)
     chains = sampler.start(2_000, rng)
     for _ in range(3):
         sampler.move(chains, move, rng, recode=0.5)

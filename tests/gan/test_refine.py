@@ -32,8 +32,9 @@ def auc(layout, fake, seed=9):
     return two_sample_auc(layout, (symbols, positions), fake, np.random.default_rng(seed), threads=1)
 
 
-@pytest.mark.parametrize("target", [None, 1, 0], ids=["no target", "label", "number"])
-def test_refinement_lowers_the_two_sample_auc(target):
+# chains start with the label drawn from its prediction, which alone brings them nearer
+@pytest.mark.parametrize(("target", "far"), [(None, 0.8), (1, 0.62), (0, 0.8)], ids=["no target", "label", "number"])
+def test_refinement_lowers_the_two_sample_auc(target, far):
     layout, stage = make(target=target)
     before = auc(layout, (stage.chains.symbols, stage.chains.positions))
     for index in range(SETTINGS.rounds):
@@ -41,8 +42,8 @@ def test_refinement_lowers_the_two_sample_auc(target):
         assert 0 < figures["accepted"] <= 1
     stage.finish()
     after = auc(layout, (stage.chains.symbols, stage.chains.positions))
-    assert before > 0.8
-    assert after < 0.65
+    assert before > far
+    assert after < min(0.65, far - 0.05)
 
 
 def test_the_score_comes_near_zero():
@@ -101,7 +102,7 @@ def test_restore_goes_back_and_forgets_later_rounds():
     for name, tensor in stage.snapshot().items():
         assert torch.equal(tensor, kept[name]), name
     chains = stage.chains
-    np.testing.assert_allclose(chains.energy, stage.ratio(chains.view, chains.symbols, chains.folds), atol=1e-4)
+    np.testing.assert_allclose(chains.energy, stage.ratio(chains.view, chains.symbols, chains.predicted), atol=1e-4)
 
 
 def test_energies_are_those_of_the_ratio_after_every_round():
@@ -109,7 +110,7 @@ def test_energies_are_those_of_the_ratio_after_every_round():
     for index in range(3):
         stage.step(index)
         chains = stage.chains
-        np.testing.assert_allclose(chains.energy, stage.ratio(chains.view, chains.symbols, chains.folds), atol=1e-4)
+        np.testing.assert_allclose(chains.energy, stage.ratio(chains.view, chains.symbols, chains.predicted), atol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_chains():
@@ -184,7 +185,7 @@ def test_trees_survive_as_text():
     again.load(stage.ratio.texts(), stage.ratio.tilts)
     chains = stage.chains
     np.testing.assert_array_equal(
-        again(chains.view, chains.symbols, chains.folds), stage.ratio(chains.view, chains.symbols, chains.folds)
+        again(chains.view, chains.symbols, chains.predicted), stage.ratio(chains.view, chains.symbols, chains.predicted)
     )
     assert again.texts() == stage.ratio.texts()
 
