@@ -55,6 +55,8 @@ class RefineSettings:
         trainer stops earlier when the AUC stops falling.
     chains
         At most so many persistent chains.
+    real_rows
+        At most so many real rows, others in each round, are shown to the trees.
     held_out_share
         Share of the chains that a round's trees do not see.
     margins
@@ -64,7 +66,8 @@ class RefineSettings:
     repeats
         How often the moves of a round are repeated.
     focus, focus_every
-        Every so many rounds the trees weigh splits on the target and its predictions by ``focus``.
+        Every so many rounds the trees may split on a target that is drawn from its prediction, or weigh splits on one
+        that is only predicted by ``focus``.
     trees
         Boosted trees of a round.
     """
@@ -72,6 +75,7 @@ class RefineSettings:
     rounds: int = 32
     most_rounds: int = 48
     chains: int = 40_000
+    real_rows: int = 40_000
     held_out_share: float = 0.1
     margins: float = 0.2
     recode: float = 0.3
@@ -127,7 +131,6 @@ class RefineStage:
             self.ratio.predictor = TargetPredictor.fit(
                 real, symbols, folds, layout, target, self._seed, settings.trees.threads
             )
-        self._target = target
         self._real = self._seen(real, folds)
         self._held = self._seen(held, self._rng.integers(0, FOLDS, len(held), dtype=np.int8))
         self._sampler = ChainSampler(table, self._view, self.ratio)
@@ -153,7 +156,10 @@ class RefineStage:
             seen = order[len(unseen) :]
             fake = self.ratio.seen(self.chains.view, self.chains.predicted)
             round_seed = (self._seed + len(self.ratio.rounds)) % 2**31
-            trees = fit_trees(self._real, fake[np.sort(seen)], settings.trees, round_seed, self._focus())
+            real = self._real
+            if len(real) > settings.real_rows:
+                real = real[np.sort(rng.permutation(len(real))[: settings.real_rows])]
+            trees = fit_trees(real, fake[np.sort(seen)], settings.trees, round_seed, self._focus())
             odds = log_odds(trees, fake, settings.trees.threads)
             held = log_odds(trees, self._held, settings.trees.threads)
             labels = np.concatenate([np.ones(len(held)), np.zeros(len(unseen))])
@@ -162,21 +168,23 @@ class RefineStage:
         return self._proposed
 
     def _focus(self) -> list[float]:
-        """Weights of the features in this round; empty for equal ones."""
+        """Weights of the features in this round; empty for equal ones.
+
+        A target that is drawn from its prediction is hidden from the trees but in every ``focus_every``-th round; one
+        that is only predicted has its round of more weight as often.
+        """
         predictor, settings = self.ratio.predictor, self._settings
-        if predictor is None:
-            return []
         turn = len(self.ratio.rounds) % settings.focus_every == settings.focus_every - 1
-        if predictor.classes:
-            if turn: return []
-            return [0.0 if c == self._target else 1.0 for c in range(len(self._layout.sizes) + predictor.width)]
-        if not turn:
+        if predictor is None or turn == bool(predictor.classes):
             return []
         columns = len(self._layout.sizes)
-        return [
-            settings.focus if c in (self._target, *range(columns, columns + predictor.width)) else 1.0
-            for c in range(columns + predictor.width)
-        ]
+        weights = [1.0] * (columns + predictor.width)
+        if predictor.classes:
+            weights[predictor.column] = 0.0
+        else:
+            for own in (predictor.column, *range(columns, len(weights))):
+                weights[own] = settings.focus
+        return weights
 
     @property
     def auc(self) -> float:

@@ -31,7 +31,7 @@ _SMALL = 10_000  # rows below which the number of codes is chosen by held-out li
 _REFINABLE = 200  # rows below which trees find nothing that is not chance
 _WIDE = 30  # columns
 _CLEARLY = 0.05  # fall of the two-sample AUC for which the adversary is kept
-_CELLS = 1_000_000  # chains times columns
+_CELLS = 600_000  # chains times columns
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class TableFit:
             most_rounds=40 if large else 64 if wide else 48,
             repeats=2 if wide else 1,
             chains=min(30_000, max(1_000, _CELLS // len(self.layout.sizes))),
-            trees=TreeSettings(leaves=min(255, n // 130) if large else 31),
+            trees=TreeSettings(leaves=min(255, n // 130), min_rows=40) if large else TreeSettings(leaves=31),
         )
         stage = RefineStage(
             table,

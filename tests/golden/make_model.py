@@ -19,7 +19,7 @@ from synthkit.tables.fitted import Particles
 HERE = Path(__file__).parent
 
 
-def people(rows: int = 600) -> pd.DataFrame:
+def people(rows: int = 900) -> pd.DataFrame:
     """Made-up rows with a column of most kinds."""
     rng = np.random.default_rng(42)
     age = rng.integers(18, 80, rows)
