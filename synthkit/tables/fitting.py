@@ -31,6 +31,7 @@ _SMALL = 10_000  # rows below which the number of codes is chosen by held-out li
 _REFINABLE = 200  # rows below which trees find nothing that is not chance
 _WIDE = 30  # columns
 _CLEARLY = 0.05  # fall of the two-sample AUC for which the adversary is kept
+_FAR = 0.75  # two-sample AUC of the codes from which larger trees pay
 _CELLS = 600_000  # chains times columns
 
 
@@ -230,7 +231,7 @@ class TableFit:
             most_rounds=40 if large else 64 if wide else 48,
             repeats=2 if wide else 1,
             chains=min(30_000, max(1_000, _CELLS // len(self.layout.sizes))),
-            trees=TreeSettings(leaves=min(255, n // 130), min_rows=40) if large else TreeSettings(leaves=31),
+            trees=TreeSettings(leaves=tree_leaves(n, float(self.report["two_sample_auc_raw"]))),
         )
         stage = RefineStage(
             table,
@@ -329,6 +330,14 @@ def code_counts(rows: int, width: int, asked: int | None) -> list[int]:
     most = max(4, 4_000_000 // max(width, 1))
     usual = int(min(1_000, most, max(8, round(math.sqrt(rows)))))
     return sorted({max(4, usual // 4), max(4, usual // 2), usual}) if rows < _SMALL else [usual]
+
+
+def tree_leaves(rows: int, auc: float) -> int:
+    """Leaves of the trees of the refinement: more where there are more rows, and where more is left to find.
+
+    Trees that are larger than they need to be bring rows nearer to the training rows, not to the law behind them.
+    """
+    return 31 if rows < 2 * _SMALL else min(255 if auc > _FAR else 127, rows // 130)
 
 
 def fewest_codes(tried: Sequence[tuple[LatentCodes, NDArray[np.float64]]]) -> LatentCodes:

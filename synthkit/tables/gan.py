@@ -25,6 +25,7 @@ from synthkit.random import RandomSource
 from synthkit.schema import Schema
 from synthkit.tables import storage
 from synthkit.tables.balancing import balance_counts
+from synthkit.tables.conditions import AllowedSymbols
 from synthkit.tables.encoder import TableEncoder
 from synthkit.tables.fitted import BATCH, FittedTable
 from synthkit.tables.fitting import FitPlan, TableFit, settings_fingerprint
@@ -302,14 +303,19 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
 
         Parameters as in `sample`; ``batch_rows`` rows at a time. Identifiers are unique within a batch.
         """
+        # conditions are checked now, not when the first batch is asked for
+        allowed = self._learned().conditions(where)
+        return self._stream(_count(n), allowed, RandomSource(random_state), refined, batch_rows)
+
+    def _stream(
+        self, n: int, allowed: Mapping[str, AllowedSymbols], random: RandomSource, refined: bool, batch_rows: int
+    ) -> Iterator[pyarrow.RecordBatch]:
         from synthkit.io.arrow_frames import FrameConverter
 
         fitted = self._learned()
-        random = RandomSource(random_state)
-        allowed = fitted.conditions(where)
         rng = random.numpy("decode")
         converter = FrameConverter(Path("sample"), fitted.encoder.schema)
-        for symbols, positions in fitted.batches(_count(n), allowed, random, refined=refined, batch=batch_rows):
+        for symbols, positions in fitted.batches(n, allowed, random, refined=refined, batch=batch_rows):
             frame = fitted.encoder.decode(symbols, positions, rng=rng, forced=allowed)
             yield from converter.convert(frame).combine_chunks().to_batches()
 
@@ -346,6 +352,8 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             No target, an unknown class, or fewer rows asked for than there are.
+        SchemaError
+            A column that the model never saw.
         """
         schema = self.schema_
         name = target if target is not None else schema.target
@@ -353,9 +361,15 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
             raise InputError("balance needs a column of classes", remedy="give target=COLUMN")
         if name not in frame:
             raise SchemaError(unknown_name("column", name, [str(column) for column in frame.columns]))
+        unknown = [str(column) for column in frame.columns if column not in schema]
+        if unknown:
+            raise SchemaError(
+                f"the model never saw the columns {', '.join(map(repr, unknown))}, so it has no values for new rows",
+                remedy="drop them, or fit a model to the table with them",
+            )
         missing = balance_counts(frame[name], name, ratio=ratio, counts=counts)
         random = RandomSource(random_state)
-        kept = [column for column in frame.columns if column in schema and schema[column].type != "text"]
+        kept = [column for column in frame.columns if schema[column].type != "text"]
         parts = [frame[kept]]
         for label, rows in missing.items():
             drawn = self.sample(rows, where={name: label}, random_state=random.integer(f"balance {label!r}"))

@@ -228,3 +228,53 @@ def test_trees_see_ranks_labels_and_gaps():
 def test_threads_follow_the_environment(monkeypatch, asked, most):
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert 1 <= available_threads() <= most
+
+
+# ---------- when it ends, and when the trees see the target
+
+
+def test_it_does_not_end_before_half_of_its_rounds_and_then_only_very_close():
+    _, stage = make(800)
+    stage._distance = 0.0
+    assert not stage.complete
+    stage.ratio.rounds = [None] * (SETTINGS.rounds // 2)
+    assert stage.complete
+    stage._distance = 0.025
+    assert not stage.complete
+    stage.ratio.rounds = [None] * SETTINGS.rounds
+    assert stage.complete
+    stage._distance = 0.1
+    assert not stage.complete
+
+
+def splits(trees, column):
+    return trees.feature_importance("split")[column]
+
+
+def test_trees_split_on_a_predicted_label_in_every_third_round_only():
+    _, stage = make(1_600, target=1)
+    for index in range(6):
+        stage.step(index)
+    found = [splits(trees, 1) > 0 for trees in stage.ratio.rounds]
+    assert [i for i, seen in enumerate(found) if seen] == [2, 5]
+
+
+def test_a_number_as_target_is_always_seen():
+    _, stage = make(1_600, target=0)
+    for index in range(3):
+        stage.step(index)
+    assert all(splits(trees, 0) > 0 for trees in stage.ratio.rounds)
+
+
+def test_large_tables_show_the_trees_a_part_of_their_rows(monkeypatch):
+    import synthkit.gan.refine as module
+
+    shown = []
+    fit = module.fit_trees
+    monkeypatch.setattr(module, "fit_trees", lambda real, *rest: shown.append(len(real)) or fit(real, *rest))
+    layout, symbols, positions = related_rows(1_600)
+    own = symbols[400:], positions[400:], symbols[:400], positions[:400]
+    settings = RefineSettings(rounds=2, real_rows=500, trees=TreeSettings(trees=4, leaves=7, threads=1))
+    stage = RefineStage(independent_codes(layout), layout, *own, settings, RandomSource(1))
+    stage.step(0)
+    assert shown == [500]

@@ -251,6 +251,23 @@ def test_what_balance_refuses(fitted, real, options, error, text):
         fitted.balance(real, **{"target": "group", **options})
 
 
+def test_balance_refuses_columns_that_the_model_never_saw(fitted, real):
+    with pytest.raises(SchemaError, match="never saw the columns 'added'"):
+        fitted.balance(real.assign(added=1), "group")
+
+
+def test_a_stream_checks_its_conditions_before_the_first_batch(fitted):
+    with pytest.raises(ConditionError, match="did you mean 'group'"):
+        fitted.iter_sample(1, where={"grup": "a"})
+
+
+def test_more_time_than_the_plan_needs_changes_nothing(real):
+    one, two = (
+        TableGAN(random_state=3, time_budget=budget, verbose=False).fit(real.head(300)) for budget in ("2m", "8m")
+    )
+    pd.testing.assert_frame_equal(one.sample(50, random_state=1), two.sample(50, random_state=1))
+
+
 def test_one_class_cannot_be_balanced():
     with pytest.raises(DataError, match="1 classes"):
         balance_counts(pd.Series(["a", "a", None]), "label")
