@@ -28,6 +28,7 @@ from synthkit.tables.nearest import nearest_record_share
 
 Adversary = Literal["auto", "on", "off"]
 _SMALL = 10_000  # rows below which the number of codes is chosen by held-out likelihood
+_TINY = 2_000  # rows below which no number of codes is preferred to another without evidence
 _REFINABLE = 200  # rows below which trees find nothing that is not chance
 _WIDE = 30  # columns
 _CLEARLY = 0.05  # fall of the two-sample AUC for which the adversary is kept
@@ -329,7 +330,10 @@ def code_counts(rows: int, width: int, asked: int | None) -> list[int]:
         return [asked]
     most = max(4, 4_000_000 // max(width, 1))
     usual = int(min(1_000, most, max(8, round(math.sqrt(rows)))))
-    return sorted({max(4, usual // 4), max(4, usual // 2), usual}) if rows < _SMALL else [usual]
+    if rows >= _SMALL:
+        return [usual]
+    other = max(4, usual // 2) if rows >= _TINY else min(most, 3 * usual)
+    return sorted({max(4, usual // 4), usual, other})
 
 
 def tree_leaves(rows: int, auc: float) -> int:
@@ -343,17 +347,19 @@ def tree_leaves(rows: int, auc: float) -> int:
 def fewest_codes(tried: Sequence[tuple[LatentCodes, NDArray[np.float64]]]) -> LatentCodes:
     """The fewest codes whose held-out log-likelihood is within a standard error of the best (Breiman 1984).
 
+    Of few held-out rows the standard error is so wide that relations would be lost: the best codes are taken then.
+
     Parameters
     ----------
     tried
         Codes and the log-likelihood of each held-out row under them ``[M]``, from few codes to many.
     """
-    best = max(tried, key=lambda one: one[1].mean() if len(one[1]) else 0.0)[1]
-    for codes, likelihood in tried:
-        lost = best - likelihood
-        if len(lost) < 2 or lost.mean() <= lost.std(ddof=1) / math.sqrt(len(lost)):
-            return codes
-    raise RuntimeError("no number of codes to try")
+    chosen, best = max(tried, key=lambda one: one[1].mean() if len(one[1]) else 0.0)
+    rows = len(best)
+    if rows < _TINY // 5:
+        return chosen
+    near = (codes for codes, own in tried if (best - own).mean() <= (best - own).std(ddof=1) / math.sqrt(rows))
+    return next(near, chosen)
 
 
 def code_settings(codes: int, rows: int, width: int) -> CodeSettings:

@@ -3,7 +3,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
 from synthkit.tables.fitting import code_counts, fewest_codes, tree_leaves
 
@@ -32,15 +31,19 @@ def test_the_noise_is_that_of_the_differences_between_candidates():
     assert fewest_codes(tried(-10.0, -9.9, spread=0.05)).codes == 1
 
 
-@pytest.mark.parametrize("rows", [0, 1])
-def test_without_held_out_rows_the_fewest_codes_are_taken(rows):
-    assert fewest_codes(tried(-10.0, -9.0, rows=rows)).codes == 0
+def test_of_few_held_out_rows_the_best_codes_are_taken():
+    assert fewest_codes(tried(-10.0, -9.99, -9.98, rows=70)).codes == 2
+
+
+def test_without_held_out_rows_the_fewest_codes_are_taken():
+    assert fewest_codes(tried(-10.0, -9.0, rows=0)).codes == 0
 
 
 def test_codes_grow_with_the_square_root_of_the_rows():
     assert code_counts(40_000, 500, None) == [200]
     assert code_counts(2_500, 500, None) == [12, 25, 50]
-    assert code_counts(20, 500, None) == [4, 8]
+    assert code_counts(400, 500, None) == [5, 20, 60]
+    assert code_counts(20, 500, None) == [4, 8, 24]
     assert code_counts(10**9, 500, None) == [1_000]
 
 
