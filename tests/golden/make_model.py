@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import astuple
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pandas as pd
 
@@ -46,6 +47,10 @@ if __name__ == "__main__":
     # a part of the trees and chains is enough to see that they are read
     fitted = gan._fitted
     fitted.ratio.rounds = fitted.ratio.rounds[:2]
+    predictor = fitted.ratio.predictor
+    predictor.models = [
+        lightgbm.Booster(model_str=model.model_to_string(num_iteration=3)) for model in predictor.models
+    ]
     fitted.particles = Particles(*(array[:400] for array in astuple(fitted.particles)))
     gan.save(HERE / f"table-v{FORMAT_VERSION}.synth")
     gan.sample(20, random_state=1).to_csv(HERE / f"table-v{FORMAT_VERSION}-refined.csv", index=False)
