@@ -26,13 +26,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bench(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), "--out", str(folder / "runs.json"), "--docs", str(folder / "page.md")]
+    """Run the benchmark; it fills its own page and readme, not those of the repository."""
+    own = {"--out": "runs.json", "--docs": "page.md", "--readme": "readme.md"}
+    command = [sys.executable, str(SCRIPT), *(part for option, name in own.items() for part in (option, folder / name))]
     quick = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False, env=quick)
 
 
 def test_it_records_every_run_goes_on_and_writes_the_page(data: Path, tmp_path: Path) -> None:
     options = ["--data", str(data), "--tables", "mammography", "--seeds", "0"]
+    readme = tmp_path / "readme.md"
+    readme.write_text("Before.\n<!-- benchmark:start -->\nold\n<!-- benchmark:end -->\nAfter.\n")
     first = bench(tmp_path, *options, "--methods", "independent")
     assert first.returncode == 0, first.stderr
     runs = json.loads((tmp_path / "runs.json").read_text())["runs"]
@@ -52,6 +56,11 @@ def test_it_records_every_run_goes_on_and_writes_the_page(data: Path, tmp_path: 
     for title in ("real held-out rows", "independent columns"):
         assert f"| {title} |" in page
 
+    filled = readme.read_text()
+    assert filled.startswith("Before.")
+    assert filled.endswith("After.\n")
+    assert "old" not in filled
+
     (tmp_path / "page.md").unlink()
     assert bench(tmp_path, "--render").returncode == 0
     assert (tmp_path / "page.md").read_text() == page
@@ -62,3 +71,14 @@ def test_an_unknown_table_is_told(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "unknown table 'adlut'" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_fit_on_one_thread_is_told_in_seconds_of_its_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    from tables_page import Records
+
+    shared = {"table": "sick", "seed": 0, "status": "done", "scores": {}, "fit_seconds": 90.0, "fit_cpu_seconds": 30.0}
+    records = Records([{**shared, "method": "ctgan", "threads": 1}, {**shared, "method": "ours", "threads": 2}])
+    assert records.fit_seconds("sick", "ctgan") == 30.0
+    assert records.fit_seconds("sick", "ours") == 90.0
+    assert records.fit_seconds("sick", "tvae") is None
