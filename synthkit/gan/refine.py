@@ -51,8 +51,8 @@ class RefineSettings:
     Attributes
     ----------
     rounds, most_rounds
-        After so many the refinement ends if the held-out AUC is close to 0.5, and at the latest after so many; the
-        trainer stops earlier when the AUC stops falling.
+        After so many the refinement ends if the held-out AUC is close to 0.5 or the target is drawn from its
+        prediction, and at the latest after so many; the trainer stops earlier when the AUC stops falling.
     chains
         At most so many persistent chains.
     real_rows
@@ -119,7 +119,6 @@ class RefineStage:
         random: RandomSource,
         target: int | None = None,
     ) -> None:
-        self.total_steps = max(settings.rounds, settings.most_rounds)
         self._settings, self._layout = settings, layout
         self._rng = random.numpy("refinement")
         self._seed = random.integer("trees")
@@ -131,6 +130,9 @@ class RefineStage:
             self.ratio.predictor = TargetPredictor.fit(
                 real, symbols, folds, layout, target, self._seed, settings.trees.threads
             )
+        drawn = self.ratio.predictor is not None and self.ratio.predictor.classes
+        # every further round adds noise to the law of a label that the first ones left as it was predicted
+        self.total_steps = settings.rounds if drawn else max(settings.rounds, settings.most_rounds)
         self._real = self._seen(real, folds)
         self._held = self._seen(held, self._rng.integers(0, FOLDS, len(held), dtype=np.int8))
         self._sampler = ChainSampler(table, self._view, self.ratio)

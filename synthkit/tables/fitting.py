@@ -226,11 +226,11 @@ class TableFit:
             return
         # many columns need many small moves; on large tables they would cost more than they bring
         large = n >= 2 * _SMALL
-        wide = len(self.layout.sizes) > _WIDE and not large
+        wide = len(self.layout.sizes) > _WIDE
         settings = RefineSettings(
-            rounds=32 if large else 64 if wide else 48,
-            most_rounds=40 if large else 64 if wide else 48,
-            repeats=2 if wide else 1,
+            rounds=(40 if wide else 32) if large else (64 if wide else 48),
+            most_rounds=40 if large else (64 if wide else 48),
+            repeats=2 if wide and not large else 1,
             chains=min(30_000, max(1_000, _CELLS // len(self.layout.sizes))),
             trees=TreeSettings(leaves=tree_leaves(n, float(self.report["two_sample_auc_raw"]))),
         )
