@@ -133,8 +133,8 @@ class ChainSampler:
         # starts know of a condition on a predicted target, the law of the codes given the row does not
         self._wanted = None if self._target is None else given.pop(self._target, None)
         self._rest = self._table if self._wanted is None else table.restricted(given) if given else table
-        with np.errstate(divide="ignore"):
-            self._lean = _normalised(self._rest.log_weights) - _normalised(self._table.log_weights)
+        own, rest = self._table.log_weights, self._rest.log_weights
+        self._lean = (rest - np.logaddexp.reduce(rest)) - (own - np.logaddexp.reduce(own))
 
     def start(self, n: int, rng: np.random.Generator, folds: Folds | None = None) -> Chains:
         """``n`` chains drawn from the generator."""
@@ -152,10 +152,9 @@ class ChainSampler:
 
     def of(self, codes: Codes, symbols: Symbols, positions: Floats, folds: Folds) -> Chains:
         """Chains in the given states."""
-        view = self._view.rows(symbols, positions)
-        predicted = self._ratio.predict(view, folds)
-        energy = self._ratio(view, symbols, predicted) + self._chance(predicted)
-        return Chains(codes, symbols, positions, view, predicted, energy, folds)
+        chains = self.resume(codes, symbols, positions, np.zeros(len(codes), np.float32), folds)
+        chains.energy = chains.energy + self._ratio(chains.view, symbols, chains.predicted)
+        return chains
 
     def resume(self, codes: Codes, symbols: Symbols, positions: Floats, energy: Floats, folds: Folds) -> Chains:
         """Chains in states that satisfy the conditions, with the energy that they have without conditions."""
@@ -269,12 +268,6 @@ class ChainSampler:
         """Several moves in a row; the mean share of accepted proposals."""
         accepted = [self.move(chains, move, rng, recode=recode if i == 0 else 0.0) for i, move in enumerate(moves)]
         return float(np.mean(accepted)) if accepted else 0.0
-
-
-def _normalised(log_weights: Array) -> Array:
-    top = log_weights.max()
-    normalised: Array = log_weights - (top + np.log(np.exp(log_weights - top).sum()))
-    return normalised
 
 
 def _between(low: Array, high: Array, uniform: Floats) -> Floats:

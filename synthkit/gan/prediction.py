@@ -93,14 +93,14 @@ class TargetPredictor:
         if known.sum() < _FEWEST_ROWS:
             return None
         others = np.ascontiguousarray(np.delete(view, column, axis=1))
-        best: tuple[float, list[lightgbm.Booster]] | None = None
+        best: tuple[float, TargetPredictor] | None = None
         for settings in _CANDIDATES if classes else (_OF_NUMBERS,):
             models = _cross_fit(settings, others, wanted, known, folds, classes, seed, threads)
             predictor = cls(column, classes, models, threads)
             loss = predictor._loss(others[known], wanted[known], folds[known])
             if best is None or loss < best[0]:
-                best = loss, models
-        return None if best is None else cls(column, classes, best[1], threads)
+                best = loss, predictor
+        return None if best is None else best[1]
 
     def _loss(self, others: Floats, wanted: NDArray[Any], folds: Folds) -> float:
         """Cross-validated log-loss, or squared error of the rank."""

@@ -73,7 +73,7 @@ class RefineSettings:
     """
 
     rounds: int = 32
-    most_rounds: int = 48
+    most_rounds: int = 40
     chains: int = 40_000
     real_rows: int = 40_000
     held_out_share: float = 0.1

@@ -116,22 +116,22 @@ class FittedTable:
             yield from self._from_network(n, given, random, batch)
         else:
             table = self.codes()
-            restricted = self._restrict(table, given) if given else table
+            self._check_possible(given)
             if refined and self.ratio is not None and self.particles is not None:
                 yield from self._refined(n, table, given, random, batch)
             else:
                 rng = random.numpy("rows")
+                restricted = table.restricted({column: one.share for column, one in given.items()}) if given else table
                 for m in _parts(n, batch):
                     _, symbols = restricted.draw(m, rng)
                     yield symbols, _positions(symbols, given, rng)
 
-    def _restrict(self, table: CodeTable, given: Mapping[int, AllowedSymbols]) -> CodeTable:
+    def _check_possible(self, given: Mapping[int, AllowedSymbols]) -> None:
         for column, one in given.items():
             if not np.any(one.share > 0):
                 raise ConditionError(
                     f"the condition on {self.encoder.names[column]!r} cannot hold in this model", remedy="loosen it"
                 )
-        return table.restricted({column: one.share for column, one in given.items()})
 
     def _refined(
         self, n: int, table: CodeTable, given: Mapping[int, AllowedSymbols], random: RandomSource, batch: int

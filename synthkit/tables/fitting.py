@@ -229,7 +229,6 @@ class TableFit:
         wide = len(self.layout.sizes) > _WIDE
         settings = RefineSettings(
             rounds=(40 if wide else 32) if large else (64 if wide else 48),
-            most_rounds=40 if large else (64 if wide else 48),
             repeats=2 if wide and not large else 1,
             chains=min(30_000, max(1_000, _CELLS // len(self.layout.sizes))),
             trees=TreeSettings(leaves=tree_leaves(n, float(self.report["two_sample_auc_raw"]))),

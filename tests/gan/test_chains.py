@@ -185,13 +185,19 @@ CONDITIONS = {
 }
 
 
+def conditional(where, predicted):
+    """A sampler under conditions, all rows, and their exact law under the conditions."""
+    table, view, ratio, rows, positions = setting(predicted=predicted)
+    intervals = {column: own for column, own in INTERVALS.items() if column in where}
+    sampler = ChainSampler(table, view, ratio, where, intervals)
+    return sampler, rows, exact_law(table, view, ratio, rows, positions, where)
+
+
 @PREDICTED
 @pytest.mark.parametrize("where", CONDITIONS.values(), ids=CONDITIONS)
 def test_conditional_chains_have_the_exact_conditional_law(where, predicted):
-    table, view, ratio, rows, positions = setting(predicted=predicted)
-    law = exact_law(table, view, ratio, rows, positions, where)
+    sampler, rows, law = conditional(where, predicted)
     rng = np.random.default_rng(10)
-    sampler = ChainSampler(table, view, ratio, where, {c: own for c, own in INTERVALS.items() if c in where})
     chains = sampler.start(CHAINS, rng)
     for _ in range(8):
         sampler.settle(chains, moves(3), rng, recode=1.0)
@@ -201,10 +207,8 @@ def test_conditional_chains_have_the_exact_conditional_law(where, predicted):
 @PREDICTED
 @pytest.mark.parametrize("where", CONDITIONS.values(), ids=CONDITIONS)
 def test_weighing_new_chains_gives_the_exact_conditional_law(where, predicted):
-    table, view, ratio, rows, positions = setting(predicted=predicted)
-    law = exact_law(table, view, ratio, rows, positions, where)
+    sampler, rows, law = conditional(where, predicted)
     rng = np.random.default_rng(14)
-    sampler = ChainSampler(table, view, ratio, where)
     pool = sampler.start(40 * CHAINS, rng)
     weights = sampler.weights(pool)
     chains = pool.take(systematic(np.exp(weights - weights.max()), CHAINS, rng))
