@@ -6,7 +6,7 @@ Every function looks at the distinct values only.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -210,6 +210,10 @@ def _fixed_pattern(values: Sequence[str]) -> str | None:
         if set(varying) <= hexadecimal:
             # A position of a hash may by chance show digits only.
             pieces = [p if p.startswith("\\") else letters for p in pieces]
+    # zeros that fill up a running number are digits that larger numbers use: new values need the room
+    for place in range(len(pieces) - 1, 0, -1):
+        if pieces[place] == "9" and pieces[place - 1] == r"\0":
+            pieces[place - 1] = "9"
     return "".join(pieces)
 
 
@@ -235,7 +239,9 @@ def _varying_pattern(values: Sequence[str]) -> str | None:
     return "".join(pieces) if has_digits else None
 
 
-def generate_identifiers(pattern: str, n: int, rng: np.random.Generator) -> npt.NDArray[np.object_]:
+def generate_identifiers(
+    pattern: str, n: int, rng: np.random.Generator, taken: Collection[str] = ()
+) -> npt.NDArray[np.object_]:
     """New values that follow a template, distinct as long as the template has room for n of them.
 
     Parameters
@@ -245,6 +251,8 @@ def generate_identifiers(pattern: str, n: int, rng: np.random.Generator) -> npt.
     n : int
         Number of values.
     rng : numpy.random.Generator
+    taken : collection of str
+        Values that must not come back.
 
     Returns
     -------
@@ -254,6 +262,8 @@ def generate_identifiers(pattern: str, n: int, rng: np.random.Generator) -> npt.
     for _ in range(20):
         repeated = np.ones(n, dtype=bool)
         repeated[np.unique(out.astype(str), return_index=True)[1]] = False
+        if taken:
+            repeated |= np.fromiter((text in taken for text in out), dtype=bool, count=n)
         if not repeated.any():
             break
         out[repeated] = _draw(pattern, int(repeated.sum()), rng)

@@ -87,7 +87,7 @@ CASES: list[tuple[str, Any, dict[str, Any]]] = [
     ("id", RANDOM.permutation(10**6)[:40], {"type": "integer"}),
     ("id", some([1, 2, 3]), {"type": "integer"}),
     ("key", [str(uuid.UUID(int=int(i) ** 9, version=4)) for i in range(2, N)], {"type": "identifier"}),
-    ("ticket", [f"P-{i:05d}" for i in range(N)], {"type": "identifier", "pattern": r"\P\-\0\0" + "999"}),
+    ("ticket", [f"P-{i:05d}" for i in range(N)], {"type": "identifier", "pattern": r"\P\-" + "99999"}),
     ("user", [f"user{i}" for i in range(N)], {"type": "identifier", "pattern": r"\u\s\e\r9{1,3}"}),
     ("email_id", [f"{'abcdefgh'[i % 8]}.{'x' * (i % 5)}{i}@b.ch" for i in range(N)], {"type": "identifier"}),
     ("town", [chr(97 + i % 26) * (1 + i // 26) for i in range(N)], {"type": "categorical"}),

@@ -13,6 +13,7 @@ from synthkit.errors import DataError
 from synthkit.schema import Column
 from synthkit.tables.cells import Bools, Integers, Numbers
 from synthkit.tables.conditions import AllowedSymbols
+from synthkit.tables.identifiers import TakenIdentifiers
 
 Floats = NDArray[np.float64]
 State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -73,9 +74,14 @@ class ColumnCodec(Protocol):
         ...
 
     def decode(
-        self, symbols: Integers, positions: Floats, rng: np.random.Generator, allowed: AllowedSymbols | None
+        self,
+        symbols: Integers,
+        positions: Floats,
+        rng: np.random.Generator,
+        allowed: AllowedSymbols | None,
+        taken: TakenIdentifiers | None = None,
     ) -> pd.Series[Any]:
-        """A cell for each symbol and position."""
+        """A cell for each symbol and position; identifiers are new ones, and taken."""
         ...
 
     def view(self, symbols: Integers, positions: Floats) -> NDArray[np.float32]:

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError, DataError, ModelFileError, SchemaError, unknown_name
 from synthkit.schema import Column, Schema
-from synthkit.schema_text import generate_identifiers
-from synthkit.tables.cells import dtype_of
 from synthkit.tables.columns import ColumnCode, ColumnCodec
 from synthkit.tables.conditions import AllowedSymbols
+from synthkit.tables.identifiers import TakenIdentifiers, TextIdentifier
 from synthkit.tables.label_codec import LabelCodec
 from synthkit.tables.number_codec import NumberCodec
 from synthkit.tables.packing import pack, unpack
@@ -39,7 +38,6 @@ from synthkit.tables.statistics import (
 
 Symbols = NDArray[np.int32]
 Positions = NDArray[np.float32]
-_NO_SHAPE = "x{8,16}"
 _SMALLEST, _LARGEST = np.float32(2.0**-24), np.float32(1 - 2.0**-24)
 
 
@@ -60,20 +58,6 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.symbols)
-
-
-@dataclass(frozen=True)
-class _Generated:
-    """A text identifier: new values from a template, missing as often as in training."""
-
-    column: Column
-    missing_share: float
-
-    def cells(self, n: int, rng: np.random.Generator) -> pd.Series[Any]:
-        texts = generate_identifiers(self.column.pattern or _NO_SHAPE, n, rng)
-        if self.missing_share > 0:
-            texts[rng.random(n) < self.missing_share] = None
-        return pd.Series(texts, dtype="object").astype(dtype_of(self.column.dtype))
 
 
 class TableEncoder:
@@ -109,7 +93,7 @@ class TableEncoder:
         self._schema: Schema | None = None
         self._modelled: dict[str, ColumnCodec] = {}
         self._constant: dict[str, ColumnCodec] = {}
-        self._generated: dict[str, _Generated] = {}
+        self._generated: dict[str, TextIdentifier] = {}
 
     # ------------------------------------------------------------------ fitting
     def fit(self, frame: pd.DataFrame, schema: Schema) -> TableEncoder:
@@ -153,7 +137,7 @@ class TableEncoder:
         for name, counted in statistics.columns.items():
             column = schema[name]
             if isinstance(counted, IdentifierStatistics):
-                self._generated[name] = _Generated(column, counted.missing / counted.rows)
+                self._generated[name] = TextIdentifier(column, counted.missing / counted.rows)
             else:
                 self._add(self._fit_column(column, counted))
         return self
@@ -243,6 +227,7 @@ class TableEncoder:
         *,
         rng: np.random.Generator,
         forced: Mapping[str, AllowedSymbols] | None = None,
+        taken: TakenIdentifiers | None = None,
     ) -> pd.DataFrame:
         """A table from symbols and positions.
 
@@ -258,13 +243,15 @@ class TableEncoder:
             Conditions from `condition`. Rare labels and single values are drawn among the allowed ones, positions
             (where they are drawn here) from the allowed interval. Whole-number identifiers under a condition are not
             made unique.
+        taken : TakenIdentifiers, optional
+            Identifiers that must not come back; those of this call are added.
 
         Returns
         -------
         DataFrame [n_rows, ...]
             Columns, order, dtypes, categories and decimals of the training table. Identifiers that were unique in
-            training are unique within this call: duplicates of whole numbers move to nearby unused ones between
-            smallest and largest training value, as long as that range has room.
+            training are unique, and none that is taken: duplicates of whole numbers move to nearby unused ones
+            between smallest and largest training value, and above when that range has no room.
         """
         n = len(symbols)
         if symbols.ndim != 2 or symbols.shape[1] != len(self._modelled):
@@ -281,13 +268,24 @@ class TableEncoder:
                 inside = rng.random(n)
                 if allowed is not None:
                     inside = allowed.low[own] + inside * (allowed.high[own] - allowed.low[own])
-            drawn[name] = codec.decode(own, inside, rng, allowed)
+            drawn[name] = codec.decode(own, inside, rng, allowed, taken)
         for name, codec in self._constant.items():
             drawn[name] = codec.decode(np.zeros(n, dtype=np.int64), np.full(n, 0.5), rng, None)
         for name, generated in self._generated.items():
-            drawn[name] = generated.cells(n, rng)
+            drawn[name] = generated.cells(n, rng, taken)
         kept = [name for name in self.schema.names if name in drawn]
         return pd.DataFrame({name: drawn[name] for name in kept}, index=pd.RangeIndex(n))
+
+    def take(self, frame: pd.DataFrame) -> TakenIdentifiers:
+        """Identifiers of the rows of a table, which `decode` shall not give to new rows."""
+        taken = TakenIdentifiers()
+        for name, codec in self._modelled.items():
+            if name in frame and isinstance(codec, NumberCodec):
+                codec.take(frame[name], taken)
+        for name in self._generated:
+            if name in frame:
+                taken.texts(name).update(frame[name].dropna().astype(str))
+        return taken
 
     def numeric_view(self, symbols: NDArray[Any], positions: NDArray[Any]) -> NDArray[np.float32]:
         """Numbers that rise with the value, for trees and critics.
@@ -386,7 +384,7 @@ class TableEncoder:
                 encoder._add(codecs[own["codec"]].from_state(encoder._schema[own["name"]], own, numbers))
             for own in fields["generated"]:
                 column = encoder._schema[own["name"]]
-                encoder._generated[column.name] = _Generated(column, float(own["missing_share"]))
+                encoder._generated[column.name] = TextIdentifier(column, float(own["missing_share"]))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelFileError(
                 f"the encoder in the model file is damaged ({type(error).__name__}: {error})",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from synthkit.gan.adversary import AdversaryStage
 from synthkit.gan.boosting import TreeSettings
-from synthkit.gan.codes import CodeSampler, CodeSettings, LatentCodes, LikelihoodStage, split_rows
+from synthkit.gan.codes import CodeSampler, LatentCodes, LikelihoodStage, split_rows
 from synthkit.gan.features import FeatureMap
 from synthkit.gan.layout import Layout
 from synthkit.gan.network import NetworkGenerator
@@ -25,40 +24,12 @@ from synthkit.random import RandomSource
 from synthkit.tables.encoder import Encoded, TableEncoder
 from synthkit.tables.fitted import FittedTable, Particles
 from synthkit.tables.nearest import nearest_record_share
+from synthkit.tables.plan import SMALL, FitPlan, code_counts, code_settings, fewest_codes, tree_leaves
 
-Adversary = Literal["auto", "on", "off"]
-_SMALL = 10_000  # rows below which the number of codes is chosen by held-out likelihood
-_TINY = 2_000  # rows below which no number of codes is preferred to another without evidence
 _REFINABLE = 200  # rows below which trees find nothing that is not chance
 _WIDE = 30  # columns
 _CLEARLY = 0.05  # fall of the two-sample AUC for which the adversary is kept
-_FAR = 0.75  # two-sample AUC of the codes from which larger trees pay
 _CELLS = 600_000  # chains times columns
-
-
-@dataclass(frozen=True)
-class FitPlan:
-    """What to do, as the user asked.
-
-    Attributes
-    ----------
-    generator, loss, adversary, refine
-        As the arguments of `TableGAN`.
-    n_codes
-        K, or None to choose.
-    validation_share
-        Share of the rows held out, or None to choose.
-    device
-        Where to train.
-    """
-
-    generator: str = "codes"
-    loss: str = "relativistic"
-    adversary: Adversary = "auto"
-    refine: bool = True
-    n_codes: int | None = None
-    validation_share: float | None = None
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +196,7 @@ class TableFit:
             self._report_nearest(fitted)
             return
         # many columns need many small moves; on large tables they would cost more than they bring
-        large = n >= 2 * _SMALL
+        large = n >= 2 * SMALL
         wide = len(self.layout.sizes) > _WIDE
         settings = RefineSettings(
             rounds=(40 if wide else 32) if large else (64 if wide else 48),
@@ -318,56 +289,3 @@ class TableFit:
         fitted = FittedTable(self.encoder, self.layout, network=network)
         self._report_nearest(fitted)
         return fitted
-
-
-def code_counts(rows: int, width: int, asked: int | None) -> list[int]:
-    """Numbers of codes to try: the one asked for, or one that grows with the rows; a few for small tables.
-
-    About ``sqrt(rows)`` codes, at most 1,000 and at most what keeps the parameters below about four million.
-    """
-    if asked is not None:
-        return [asked]
-    most = max(4, 4_000_000 // max(width, 1))
-    usual = int(min(1_000, most, max(8, round(math.sqrt(rows)))))
-    if rows >= _SMALL:
-        return [usual]
-    other = max(4, usual // 2) if rows >= _TINY else min(most, 3 * usual)
-    return sorted({max(4, usual // 4), usual, other})
-
-
-def tree_leaves(rows: int, auc: float) -> int:
-    """Leaves of the trees of the refinement: more where there are more rows, and where more is left to find.
-
-    Trees that are larger than they need to be bring rows nearer to the training rows, not to the law behind them.
-    """
-    return 31 if rows < 2 * _SMALL else min(255 if auc > _FAR else 127, rows // 130)
-
-
-def fewest_codes(tried: Sequence[tuple[LatentCodes, NDArray[np.float64]]]) -> LatentCodes:
-    """The fewest codes whose held-out log-likelihood is within a standard error of the best (Breiman 1984).
-
-    Of few held-out rows the standard error is so wide that relations would be lost: the best codes are taken then.
-
-    Parameters
-    ----------
-    tried
-        Codes and the log-likelihood of each held-out row under them ``[M]``, from few codes to many.
-    """
-    chosen, best = max(tried, key=lambda one: one[1].mean() if len(one[1]) else 0.0)
-    rows = len(best)
-    if rows < _TINY // 5:
-        return chosen
-    near = (codes for codes, own in tried if (best - own).mean() <= (best - own).std(ddof=1) / math.sqrt(rows))
-    return next(near, chosen)
-
-
-def code_settings(codes: int, rows: int, width: int) -> CodeSettings:
-    """Settings for a table: fewer steps and smaller batches for few rows, smaller batches for very wide rows."""
-    batch = int(max(64, min(1_000, rows // 4, 6_000_000 // max(width, 1))))
-    steps = 400 if rows >= _SMALL else 240
-    return CodeSettings(codes=codes, steps=steps, batch=batch)
-
-
-def settings_fingerprint(plan: FitPlan, seed: int, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint must agree with: plan, seed and data."""
-    return {**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, "seed": seed, **columns}

@@ -6,7 +6,6 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -18,7 +17,6 @@ from sklearn.exceptions import NotFittedError
 from synthkit.errors import InputError, SchemaError, unknown_name
 from synthkit.gan.budget import Budget
 from synthkit.gan.checkpoint import Progression
-from synthkit.gan.losses import LOSSES
 from synthkit.gan.progress import JsonLinesLog, progress_for
 from synthkit.gan.trainer import Trainer
 from synthkit.random import RandomSource
@@ -28,13 +26,12 @@ from synthkit.tables.balancing import balance_counts
 from synthkit.tables.conditions import AllowedSymbols
 from synthkit.tables.encoder import TableEncoder
 from synthkit.tables.fitted import BATCH, FittedTable
-from synthkit.tables.fitting import FitPlan, TableFit, settings_fingerprint
+from synthkit.tables.fitting import TableFit
+from synthkit.tables.identifiers import TakenIdentifiers
+from synthkit.tables.plan import FitPlan, is_whole, settings_fingerprint
 
 if TYPE_CHECKING:
     import pyarrow
-
-GENERATORS = ("codes", "network")
-ADVERSARY = ("auto", "on", "off")
 
 
 class TableGAN(BaseEstimator):  # type: ignore[misc]
@@ -149,7 +146,7 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         TrainingError
             Training diverged twice.
         """
-        plan = self._plan()
+        plan = FitPlan.of(self.get_params())
         budget = Budget.parse(self.time_budget)
         schema = Schema.infer(frame, target=target) if schema is None else schema
         if target is not None and schema.target != target:
@@ -188,31 +185,6 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         }
         self.n_features_in_ = len(schema)
         return self
-
-    def _plan(self) -> FitPlan:
-        """The settings, checked."""
-        for name, value, known in (
-            ("generator", self.generator, GENERATORS),
-            ("loss", self.loss, tuple(LOSSES)),
-            ("adversary", self.adversary, ADVERSARY),
-        ):
-            if value not in known:
-                raise InputError(unknown_name(name, str(value), known))
-        count = self.n_codes
-        if count != "auto" and (not _is_whole(count) or count < 1):
-            raise InputError(f"n_codes is {self.n_codes!r}, expected a whole number from 1 or 'auto'")
-        share = self.validation_share
-        if share != "auto" and not (_is_number(share) and 0.0 < share < 1.0):
-            raise InputError(f"validation_share is {share!r}, expected a number between 0 and 1 or 'auto'")
-        return FitPlan(
-            generator=self.generator,
-            loss=self.loss,
-            adversary=self.adversary,
-            refine=bool(self.refine),
-            n_codes=None if count == "auto" else int(count),
-            validation_share=None if share == "auto" else float(share),
-            device=self.device,
-        )
 
     def _seed(self, resumed: Path | None) -> int | None:
         """The seed; a resumed fit without one goes on with that of its checkpoint.
@@ -281,14 +253,24 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         ConditionError
             An unknown column or value, or conditions that cannot hold.
         """
+        return self._draw(_count(n), where, RandomSource(random_state), refined=refined)
+
+    def _draw(
+        self,
+        n: int,
+        where: Mapping[str, Any] | None,
+        random: RandomSource,
+        *,
+        refined: bool = True,
+        taken: TakenIdentifiers | None = None,
+    ) -> pd.DataFrame:
         fitted = self._learned()
-        random = RandomSource(random_state)
         allowed = fitted.conditions(where)
-        parts = list(fitted.batches(_count(n), allowed, random, refined=refined))
+        parts = list(fitted.batches(n, allowed, random, refined=refined))
         columns = len(fitted.layout.sizes)
         symbols = np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, columns), np.int32)
         positions = np.concatenate([part[1] for part in parts]) if parts else np.zeros((0, columns), np.float32)
-        return fitted.encoder.decode(symbols, positions, rng=random.numpy("decode"), forced=allowed)
+        return fitted.encoder.decode(symbols, positions, rng=random.numpy("decode"), forced=allowed, taken=taken)
 
     def iter_sample(
         self,
@@ -301,7 +283,8 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
     ) -> Iterator[pyarrow.RecordBatch]:
         """Draw synthetic rows as a stream of Arrow batches, with flat memory.
 
-        Parameters as in `sample`; ``batch_rows`` rows at a time. Identifiers are unique within a batch.
+        Parameters as in `sample`; ``batch_rows`` rows at a time. Identifiers are unique in the whole stream, for which
+        they are remembered.
         """
         # conditions are checked now, not when the first batch is asked for
         allowed = self._learned().conditions(where)
@@ -313,10 +296,10 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         from synthkit.io.arrow_frames import FrameConverter
 
         fitted = self._learned()
-        rng = random.numpy("decode")
+        rng, taken = random.numpy("decode"), TakenIdentifiers()
         converter = FrameConverter(Path("sample"), fitted.encoder.schema)
         for symbols, positions in fitted.batches(n, allowed, random, refined=refined, batch=batch_rows):
-            frame = fitted.encoder.decode(symbols, positions, rng=rng, forced=allowed)
+            frame = fitted.encoder.decode(symbols, positions, rng=rng, forced=allowed, taken=taken)
             yield from converter.convert(frame).combine_chunks().to_batches()
 
     def balance(
@@ -346,7 +329,7 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         DataFrame
-            The real rows and then the synthetic ones, without free text.
+            The real rows and then the synthetic ones, without free text. Identifiers of real rows are not used again.
 
         Raises
         ------
@@ -370,10 +353,10 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         missing = balance_counts(frame[name], name, ratio=ratio, counts=counts)
         random = RandomSource(random_state)
         kept = [column for column in frame.columns if schema[column].type != "text"]
-        parts = [frame[kept]]
+        parts, taken = [frame[kept]], self._learned().encoder.take(frame)
         for label, rows in missing.items():
-            drawn = self.sample(rows, where={name: label}, random_state=random.integer(f"balance {label!r}"))
-            parts.append(drawn[kept])
+            own = RandomSource(random.integer(f"balance {label!r}"))
+            parts.append(self._draw(rows, {name: label}, own, taken=taken)[kept])
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else frame[kept].reset_index(drop=True)
 
     # -- scores and missing cells -------------------------------------------------------------------------------------
@@ -430,17 +413,8 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         return model
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real)
-
-
-def _is_whole(value: object) -> bool:
-    """Whether a value is a whole number: numpy's are, truth values are not."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
 def _count(n: int) -> int:
-    if not _is_whole(n) or n < 0:
+    if not is_whole(n) or n < 0:
         raise InputError(f"the number of rows is {n!r}, expected a whole number from 0")
     return int(n)
 

@@ -13,6 +13,7 @@ from synthkit.schema import Column
 from synthkit.tables.cells import Integers, cells_from, codes_of
 from synthkit.tables.columns import ColumnCode, Floats, State, missing_symbols
 from synthkit.tables.conditions import AllowedSymbols, allowed_symbols, read_condition
+from synthkit.tables.identifiers import TakenIdentifiers
 from synthkit.tables.statistics import LabelStatistics
 
 
@@ -122,7 +123,12 @@ class LabelCodec:
         return table[codes], np.full(len(codes), 0.5)
 
     def decode(
-        self, symbols: Integers, positions: Floats, rng: np.random.Generator, allowed: AllowedSymbols | None
+        self,
+        symbols: Integers,
+        positions: Floats,
+        rng: np.random.Generator,
+        allowed: AllowedSymbols | None,
+        taken: TakenIdentifiers | None = None,
     ) -> pd.Series[Any]:
         """A label for each symbol; rare ones in proportion to their training counts."""
         codes = np.maximum(symbols - self._offset, -1)

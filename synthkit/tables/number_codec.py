@@ -13,6 +13,7 @@ from synthkit.schema import Column
 from synthkit.tables.cells import Integers, Numbers
 from synthkit.tables.columns import ColumnCode, Floats, State, missing_symbols
 from synthkit.tables.conditions import AllowedSymbols, allowed_symbols, read_condition
+from synthkit.tables.identifiers import TakenIdentifiers, largest_number, make_unique
 from synthkit.tables.scale import NumberScale
 from synthkit.tables.statistics import NumberStatistics
 from synthkit.tables.support import Support
@@ -148,9 +149,14 @@ class NumberCodec:
         return symbols, positions
 
     def decode(
-        self, symbols: Integers, positions: Floats, rng: np.random.Generator, allowed: AllowedSymbols | None
+        self,
+        symbols: Integers,
+        positions: Floats,
+        rng: np.random.Generator,
+        allowed: AllowedSymbols | None,
+        taken: TakenIdentifiers | None = None,
     ) -> pd.Series[Any]:
-        """A cell for each symbol and position; identifiers that were unique are made unique again."""
+        """A cell for each symbol and position; identifiers that were unique are made unique again, and taken."""
         numbers = np.zeros(len(symbols), dtype=self.scale.dtype)
         missing = symbols < self._offset
         atoms = ~missing & (symbols < self.code.n_atoms)
@@ -160,12 +166,26 @@ class NumberCodec:
         if allowed is not None and allowed.values is not None:
             places, chosen = allowed.choose(symbols, rng)
             numbers[places] = chosen
-        if self._distinct and allowed is None:
-            numbers[~missing] = make_unique(numbers[~missing], self.support.lowest[:1], self.support.highest[-1:])
+        if self._distinct and self.scale.integral and allowed is None and self.support.n_bins:
+            numbers[~missing] = self._unused(numbers[~missing], taken)
         cells = self.scale.cells(numbers, missing)
         if cells.dtype == object and missing.any():
             cells[missing] = None if self._blank_is_none else np.nan
         return cells
+
+    def _unused(self, numbers: Integers, taken: TakenIdentifiers | None) -> Integers:
+        name, limit = self.column.name, largest_number(self.column.dtype)
+        lowest, highest = int(self.support.lowest[0]), int(self.support.highest[-1])
+        unused = make_unique(numbers, lowest, highest, None if taken is None else taken.numbers(name), limit)
+        if taken is not None:
+            taken.add_numbers(name, unused)
+        return unused
+
+    def take(self, series: pd.Series[Any], taken: TakenIdentifiers) -> None:
+        """Remember the identifiers of real rows, if this column names its rows."""
+        if self._distinct and self.scale.integral:
+            numbers, missing = self.scale.numbers(series)
+            taken.add_numbers(self.column.name, numbers[~missing])
 
     def view(self, symbols: Integers, positions: Floats) -> NDArray[np.float32]:
         """Rank of the decoded value among the training values, from 0 to 1; NaN where missing."""
@@ -329,23 +349,3 @@ class NumberCodec:
             bool(fields["distinct"]),
             bool(fields["blank_is_none"]),
         )
-
-
-def make_unique(numbers: Numbers, lowest: Numbers, highest: Numbers) -> Numbers:
-    """Move duplicates to nearby unused whole numbers between lowest and highest, as far as there are enough of them.
-
-    In ascending order each number moves up just past the one before it, and back down where that leaves the range: two
-    running maxima instead of a search.
-    """
-    if numbers.dtype.kind != "i" or not len(numbers) or not len(lowest):
-        return numbers
-    low, high = int(lowest[0]), int(highest[0])
-    if high - low + 1 < len(numbers):
-        return numbers
-    order = np.argsort(numbers, kind="stable")
-    steps = np.arange(len(numbers), dtype=np.int64)
-    moved = np.maximum.accumulate(numbers[order] - steps) + steps
-    moved = np.minimum(moved, high - (len(numbers) - 1 - steps))
-    out = np.empty_like(numbers)
-    out[order] = moved
-    return out

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from synthkit.schema import Column, Schema
 from synthkit.tables.encoder import TableEncoder
-from synthkit.tables.number_codec import NumberCodec, make_unique
+from synthkit.tables.number_codec import NumberCodec
 from synthkit.tables.support_fit import MAX_CELLS
 
 FLOAT = Column(name="x", type="continuous", dtype="float64", nullable=True)
@@ -194,19 +194,6 @@ def test_a_gap_between_two_groups_stays_empty() -> None:
     symbols = np.random.default_rng(1).choice(code.size, 50_000, p=code.shares)[:, None]
     drawn = encoder.decode(symbols, rng=np.random.default_rng(2))["x"]
     assert drawn.between(10, 990).mean() < 0.001
-
-
-@given(st.lists(st.integers(-30, 30), max_size=60), st.integers(-40, -30), st.integers(30, 40))
-def test_make_unique_keeps_order_range_and_neighbourhood(values: list[int], low: int, high: int) -> None:
-    numbers = np.array(values, dtype=np.int64)
-    moved = make_unique(numbers, np.array([low]), np.array([high]))
-    assert len(np.unique(moved)) == len(moved)
-    if len(moved):
-        assert low <= moved.min()
-        assert moved.max() <= high
-        assert np.abs(moved - numbers).max() <= len(numbers)
-    if len(np.unique(numbers)) == len(numbers):
-        np.testing.assert_array_equal(moved, numbers)
 
 
 def test_large_whole_numbers_are_exact() -> None:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from synthkit.tables.fitting import code_counts, fewest_codes, tree_leaves
+from synthkit.tables.plan import code_counts, fewest_codes, tree_leaves
 
 
 def tried(*means, spread=1.0, rows=400):
