@@ -306,7 +306,9 @@ def _numbers_in_text(facts: Facts) -> Facts:
     share = facts.counts[is_number].sum() / facts.n_values
     n_numbers = int(facts.counts[is_number].sum())
     others = texts[~is_number]
-    has_codes = any(any(character.isdigit() for character in text) for text in others[:1000])
+    # V57 among 250.83 and 428 is a code of its own; one 12x among a hundred numbers is a slip.
+    repeated = share < 0.95 or facts.counts[~is_number].sum() >= 1.5 * len(others)
+    has_codes = repeated and any(any(character.isdigit() for character in text) for text in others[:1000])
     # Ranks or grades of which some are words are categories; a word among hundreds of numbers is a slip.
     few = is_number.sum() <= min(20, n_numbers / 2)
     like_categories = few and (share < 0.99 or is_number.sum() < 10)

@@ -101,6 +101,7 @@ CASES: list[tuple[str, Any, dict[str, Any]]] = [
     ("dzgroup", some(["Acute respiratory failure with sepsis", "Colon cancer and other"]), {"type": "categorical"}),
     # numbers in text
     ("code", some(["250.83", "428", "V57", "E909"]), {"type": "categorical"}),
+    ("diagnosis", [f"{100 + i % 90}.5" for i in range(N)] + ["V57"] * 3, {"type": "categorical"}),
     ("zip", some(["01234", "00310", "99999"]), {"type": "categorical"}),
     ("children", some(["0", "1", "2", "3+"]), {"type": "categorical"}),
     ("rank", some(["7", "8", "9", "10", "jack"]), {"type": "categorical"}),
@@ -221,6 +222,7 @@ class TestRefusedColumns:
             ),
             (["1", "2", "three", "4"], r"not 'three' in row 3"),
             ([str(i % 16) for i in range(900)] + ["oops"], r"not 'oops' in row 901"),
+            ([str(i) for i in range(300)] + ["1O3", "12x"], r"not '1O3' in row 301 and '12x' in row 302"),
             ([1.0, np.inf, 2.0, -np.inf], r"infinite values \(inf in row 2 and -inf in row 4\)"),
             (with_gaps([np.inf] * 20), r"inf in row 2, inf in row 3, inf in row 4 and 14 more"),
             ([[1], [2], [3]], "holds values of type list"),
