@@ -25,14 +25,14 @@ FLAG = " (is missing)"
 
 
 class LimitedEpochs:
-    """The loop over epochs, which the peers take from tqdm, ended when the time since the start of fit is up.
+    """The loop over epochs, which the peers take from tqdm, ended when the processor time of fit is up.
 
     The fit then ends as if it had been asked for so many epochs: no weights are lost, and the record tells the number.
     """
 
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
-        self.started = time.perf_counter()
+        self.started = time.process_time()
         self.planned = 0
         self.done = 0
 
@@ -43,7 +43,7 @@ class LimitedEpochs:
 
     def __iter__(self):
         for epoch in self.epochs:
-            if self.done and self.limit is not None and time.perf_counter() - self.started > self.limit:
+            if self.done and self.limit is not None and time.process_time() - self.started > self.limit:
                 return
             yield epoch
             self.done = epoch + 1
@@ -115,7 +115,7 @@ def main() -> None:
     model = {"ctgan": ctgan.CTGAN, "tvae": ctgan.TVAE}[options.model](epochs=options.epochs)
     model.set_random_state(options.seed)
     started, processor = time.perf_counter(), time.process_time()
-    epochs.started = started
+    epochs.started = processor
     ready, discrete = prepare(real)
     model.fit(ready, discrete)
     fit_seconds, fit_processor = time.perf_counter() - started, time.process_time() - processor

@@ -251,7 +251,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2])
     parser.add_argument("--peer-seeds", type=numbers, default=[0])
     parser.add_argument("--peer-epochs", type=int, default=300, help="epochs of CTGAN and TVAE (their default is 300)")
-    parser.add_argument("--peer-time-limit", type=float, help="seconds after which a peer's fit ends early, on record")
+    parser.add_argument(
+        "--peer-time-limit", type=float, help="processor seconds after which a peer's fit ends early, on record"
+    )
     parser.add_argument("--redo", action="store_true", help="run again what is on record")
     parser.add_argument("--render", action="store_true", help="run nothing, write the page from the records")
     parser.add_argument("--out", type=Path, default=ROOT / "evaluation" / "baselines" / "tables.json")

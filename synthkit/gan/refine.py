@@ -40,7 +40,7 @@ from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
 
 _CLIP = 3.0
-_RISEN = 0.015  # rise of the averaged AUC that is more than noise
+_RISEN = 0.015  # rise of the averaged AUC that matters, if it is also more than noise
 _CLOSE = 0.03  # excess of the AUC over 0.5 that is not worth further rounds
 
 
@@ -229,9 +229,14 @@ class RefineStage:
         1982), after all of them it is enough that it is close.
         """
         settings, done = self._settings, len(self.ratio.rounds)
-        unseen = max(1, round(len(self.chains) * settings.held_out_share))
-        error = math.sqrt((1 / max(len(self._held), 1) + 1 / unseen) / 12)
-        return 2 * done >= settings.rounds and self._distance < (_CLOSE if done >= settings.rounds else 0.5 * error)
+        wanted = _CLOSE if done >= settings.rounds else 0.5 * self._error
+        return 2 * done >= settings.rounds and self._distance < wanted
+
+    @property
+    def _error(self) -> float:
+        """Standard error of the held-out AUC of a round near 0.5."""
+        unseen = max(1, round(len(self.chains) * self._settings.held_out_share))
+        return math.sqrt((1 / max(len(self._held), 1) + 1 / unseen) / 12)
 
     def finish(self, sweeps: int = 3) -> None:
         """Let the chains settle under the final energy, then rake them to the margins of the data.
@@ -255,7 +260,7 @@ class RefineStage:
             self._distance = distance if math.isnan(self._distance) else 0.5 * (self._distance + distance)
         self._least = min(self._least, self._distance)
         # a later round also knows more of the target and of the margins: it is kept unless the AUC has clearly risen
-        risen = self._distance - self._least > _RISEN
+        risen = self._distance - self._least > max(_RISEN, 2 * self._error)
         return -(self._distance if risen else self._least) + 1e-4 * len(self.ratio.rounds)
 
     def snapshot(self) -> Tensors:

@@ -24,7 +24,7 @@ from synthkit.random import RandomSource
 from synthkit.tables.encoder import Encoded, TableEncoder
 from synthkit.tables.fitted import FittedTable, Particles
 from synthkit.tables.nearest import nearest_record_share
-from synthkit.tables.plan import SMALL, FitPlan, code_counts, code_settings, fewest_codes, tree_leaves
+from synthkit.tables.plan import SMALL, FitPlan, code_counts, code_settings, fewest_codes, tree_leaves, tree_rate
 
 _REFINABLE = 200  # rows below which trees find nothing that is not chance
 _WIDE = 30  # columns
@@ -198,11 +198,12 @@ class TableFit:
         # many columns need many small moves; on large tables they would cost more than they bring
         large = n >= 2 * SMALL
         wide = len(self.layout.sizes) > _WIDE
+        raw = float(self.report["two_sample_auc_raw"])
         settings = RefineSettings(
-            rounds=(40 if wide else 32) if large else (64 if wide else 48),
+            rounds=(40 if wide else 32) if large else (72 if wide else 48),
             repeats=2 if wide and not large else 1,
             chains=min(30_000, max(1_000, _CELLS // len(self.layout.sizes))),
-            trees=TreeSettings(leaves=tree_leaves(n, float(self.report["two_sample_auc_raw"]))),
+            trees=TreeSettings(leaves=tree_leaves(n, raw), learning_rate=tree_rate(raw)),
         )
         stage = RefineStage(
             table,
@@ -227,7 +228,6 @@ class TableFit:
             (chains.symbols, chains.positions),
             self.random.child("two-sample").numpy("rows"),
         )
-        raw = float(self.report["two_sample_auc_raw"])
         self.report["two_sample_auc_refined"] = auc
         if max(auc, 0.5) <= max(raw, 0.5):
             fitted.ratio = stage.ratio

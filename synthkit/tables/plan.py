@@ -19,7 +19,7 @@ GENERATORS = ("codes", "network")
 ADVERSARY = ("auto", "on", "off")
 SMALL = 10_000  # rows below which the number of codes is chosen by held-out likelihood
 _TINY = 2_000  # rows below which no number of codes is preferred to another without evidence
-_FAR = 0.75  # two-sample AUC of the codes from which larger trees pay
+_FAR = 0.75  # two-sample AUC of the codes from which larger trees and steps pay
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,15 @@ def tree_leaves(rows: int, auc: float) -> int:
     Trees that are larger than they need to be bring rows nearer to the training rows, not to the law behind them.
     """
     return 31 if rows < 2 * SMALL else min(255 if auc > _FAR else 127, rows // 130)
+
+
+def tree_rate(auc: float) -> float:
+    """Learning rate of the trees of the refinement: small steps, unless the codes are far from the data.
+
+    Smaller steps from the start leave rows harder to tell from real ones that were held out and further from the
+    training rows, and cost rounds; larger first steps followed by small ones do not do as well.
+    """
+    return 0.3 if auc > _FAR else 0.15
 
 
 def fewest_codes(tried: Sequence[tuple[LatentCodes, NDArray[np.float64]]]) -> LatentCodes:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from synthkit.tables.plan import code_counts, fewest_codes, tree_leaves
+from synthkit.tables.plan import code_counts, fewest_codes, tree_leaves, tree_rate
 
 
 def tried(*means, spread=1.0, rows=400):
@@ -60,3 +60,7 @@ def test_trees_are_small_on_small_tables_and_large_where_much_is_left():
     assert tree_leaves(40_000, 0.6) == 127
     assert tree_leaves(40_000, 0.9) == 255
     assert tree_leaves(20_000, 0.9) == 153
+
+
+def test_steps_are_small_unless_much_is_left() -> None:
+    assert tree_rate(0.55) < tree_rate(0.9) <= 0.3
