@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -125,3 +126,41 @@ def _empty_column(column: Column) -> pd.Series[Any]:
         categories = pd.CategoricalDtype(list(column.categories or ()), ordered=column.ordered)
         return pd.Series([], dtype=categories)
     return pd.Series([], dtype="object" if column.dtype in ("date", "decimal", "number") else column.dtype)
+
+
+class ArrowWriter:
+    """Appends frames to a file that Arrow writes table by table (a `FrameWriter`).
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    schema : Schema, optional
+        Makes all pieces alike; see `FrameConverter`.
+    start : callable
+        Gets the open file and the Arrow schema of the first piece; returns a writer of Arrow tables.
+    """
+
+    def __init__(self, path: Path, schema: Schema | None, start: Callable[[IO[bytes], pa.Schema], Any]) -> None:
+        self._file = open(path, "wb")
+        self._converter = FrameConverter(path, schema)
+        self._start = start
+        self._writer: Any = None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Append rows; the first call fixes the columns."""
+        self._append(self._converter.convert(frame))
+
+    def _append(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = self._start(self._file, table.schema)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Finish the file."""
+        try:
+            if self._writer is None:
+                self._append(self._converter.empty())
+            self._writer.close()
+        finally:
+            self._file.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.feather
 import pyarrow.ipc
 
 from synthkit.errors import DataError
-from synthkit.io.arrow_frames import FrameConverter, to_frame
+from synthkit.io.arrow_frames import ArrowWriter, to_frame
 from synthkit.io.formats import TableFormat
 from synthkit.io.tables import pick_columns
 
@@ -45,30 +45,11 @@ def _read_any(path: Path) -> pa.Table:
         return reader.read_all()
 
 
-class _Writer:
-    def __init__(self, path: Path, schema: Schema | None) -> None:
-        self._file = open(path, "wb")
-        self._converter = FrameConverter(path, schema)
-        self._writer: Any = None
-
-    def write(self, frame: pd.DataFrame) -> None:
-        self._append(self._converter.convert(frame))
-
-    def _append(self, table: pa.Table) -> None:
-        if self._writer is None:
-            options = pyarrow.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=False)
-            self._writer = pyarrow.ipc.new_file(self._file, table.schema, options=options)
-        self._writer.write_table(table)
-
-    def close(self) -> None:
-        try:
-            if self._writer is None:
-                self._append(self._converter.empty())
-            self._writer.close()
-        finally:
-            self._file.close()
+def _start(file: IO[bytes], schema: pa.Schema) -> Any:
+    options = pyarrow.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=False)
+    return pyarrow.ipc.new_file(file, schema, options=options)
 
 
-def open_writer(path: Path, kind: TableFormat, schema: Schema | None) -> _Writer:
+def open_writer(path: Path, kind: TableFormat, schema: Schema | None) -> ArrowWriter:
     """Start an Arrow file; see `synthkit.io.TableWriter`."""
-    return _Writer(path, schema)
+    return ArrowWriter(path, schema, _start)

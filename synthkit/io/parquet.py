@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkit.errors import DataError
-from synthkit.io.arrow_frames import FrameConverter, to_frame
+from synthkit.io.arrow_frames import ArrowWriter, to_frame
 from synthkit.io.formats import TableFormat
 from synthkit.io.tables import pick_columns
 
@@ -34,32 +34,9 @@ def read(path: Path, kind: TableFormat, columns: Sequence[str] | None) -> pd.Dat
     return frame if columns is None else frame[wanted]
 
 
-class _Writer:
-    def __init__(self, path: Path, schema: Schema | None) -> None:
-        self._file = open(path, "wb")
-        self._converter = FrameConverter(path, schema)
-        self._writer: Any = None
-
-    def write(self, frame: pd.DataFrame) -> None:
-        self._append(self._converter.convert(frame))
-
-    def _append(self, table: pa.Table) -> None:
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._file, table.schema)
-        self._writer.write_table(table)
-
-    def close(self) -> None:
-        try:
-            if self._writer is None:
-                self._append(self._converter.empty())
-            self._writer.close()
-        finally:
-            self._file.close()
-
-
-def open_writer(path: Path, kind: TableFormat, schema: Schema | None) -> _Writer:
+def open_writer(path: Path, kind: TableFormat, schema: Schema | None) -> ArrowWriter:
     """Start a Parquet file; see `synthkit.io.TableWriter`."""
-    return _Writer(path, schema)
+    return ArrowWriter(path, schema, pq.ParquetWriter)
 
 
 def _first_line(error: BaseException) -> str:
