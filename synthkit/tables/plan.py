@@ -130,10 +130,14 @@ def fewest_codes(tried: Sequence[tuple[LatentCodes, NDArray[np.float64]]]) -> La
 
 
 def code_settings(codes: int, rows: int, width: int) -> CodeSettings:
-    """Settings for a table: fewer steps and smaller batches for few rows, smaller batches for very wide rows."""
+    """Settings for a table: fewer steps, smaller batches, smoother codes for few rows; smaller batches for wide ones.
+
+    With about ``sqrt(rows)`` codes each is learned from about ``sqrt(rows)`` rows, five for each cosine.
+    """
     batch = int(max(64, min(1_000, rows // 4, 6_000_000 // max(width, 1))))
     steps = 400 if rows >= SMALL else 240
-    return CodeSettings(codes=codes, steps=steps, batch=batch)
+    cosines = min(10, max(3, round(math.sqrt(rows) / 5)))
+    return CodeSettings(codes=codes, steps=steps, batch=batch, cosines=cosines)
 
 
 def settings_fingerprint(plan: FitPlan, seed: int, columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from synthkit.tables.plan import code_counts, fewest_codes, tree_leaves, tree_rate
+from synthkit.tables.plan import code_counts, code_settings, fewest_codes, tree_leaves, tree_rate
 
 
 def tried(*means, spread=1.0, rows=400):
@@ -64,3 +64,8 @@ def test_trees_are_small_on_small_tables_and_large_where_much_is_left():
 
 def test_steps_are_small_unless_much_is_left() -> None:
     assert tree_rate(0.55) < tree_rate(0.9) <= 0.3
+
+
+def test_codes_are_smoother_where_each_is_learned_from_few_rows() -> None:
+    cosines = [code_settings(20, rows, 300).cosines for rows in (50, 300, 800, 2_400, 40_000)]
+    assert cosines == [3, 3, 6, 10, 10]
