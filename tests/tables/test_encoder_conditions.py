@@ -58,7 +58,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "code": {"type": "categorical"},
     "flag": {"type": "boolean"},
     "same": {"type": "constant"},
-    "name": {"type": "identifier", "pattern": r"\A9999"},
+    "name": {"type": "identifier", "pattern": r"\A9999999"},
 }
 ENCODER = TableEncoder(max_categories=20).fit(
     FRAME,
