@@ -14,7 +14,7 @@ from synthkit.schema import Schema
 from synthkit.tables.gan import TableGAN
 from synthkit.testing import check_synthesizer, synthesizer_checks
 
-QUICK = {"n_codes": 6, "random_state": 0, "verbose": False, "adversary": "off"}
+QUICK = {"n_codes": 6, "random_state": 0, "verbose": False, "adversary": "off", "time_budget": None}
 
 
 def mixed(rows: int = 90) -> pd.DataFrame:
@@ -160,8 +160,9 @@ def related(rows: int = 400) -> pd.DataFrame:
     )
 
 
+# without a budget: on a machine that does other things beside, it would end a fit elsewhere the second time
 WAYS = {
-    "refined": {"adversary": "off", "n_codes": 8},
+    "refined": {"adversary": "off", "n_codes": 8, "time_budget": None},
     "raw": {"adversary": "off", "n_codes": 8, "refine": False},
     "chosen codes": {"adversary": "off", "n_codes": "auto", "refine": False},
     "critic": {"adversary": "auto", "n_codes": 8, "refine": False, "time_budget": "4s"},
