@@ -142,7 +142,7 @@ def test_more_columns_than_rows(check: str) -> None:
 
 
 def test_conditions_with_more_columns_than_rows() -> None:
-    fitted = TableGAN(**QUICK, time_budget="4s").fit(wide())
+    fitted = TableGAN(**{**QUICK, "time_budget": "4s"}).fit(wide())
     rows = fitted.sample(20, where={"n7": (0.5, None), "c3": ["a", "b"], "c9": "c"}, random_state=0)
     assert len(rows) == 20
     assert (rows["n7"] >= 0.5).all()
