@@ -349,7 +349,12 @@ def render_summary(runs: list[Run], *, tables: list[str]) -> str:
         if not records.runs(table, "ours"):
             continue
         cells = [_number(records.score(table, method, "c2st_tree"), 2) for method in methods]
-        seconds = [_number(records.fit_seconds(table, method), 0) for method in ("ours", "ctgan")]
+        seconds = [
+            # a fit that was stopped at its limit would have taken longer
+            ("> " if any(run["status"] == "stopped" for run in records.runs(table, method)) else "")
+            + _number(records.fit_seconds(table, method), 0)
+            for method in ("ours", "ctgan")
+        ]
         rows.append(f"| {table} | {' | '.join(cells + seconds)} |")
     if not rows:
         return "The benchmark has not been run for this version yet; `make bench` fills in this table."

@@ -36,7 +36,9 @@ class TakenIdentifiers:
 
     def add_numbers(self, name: str, numbers: NDArray[np.int64]) -> None:
         """Take numbers."""
-        self._numbers[name] = np.union1d(self.numbers(name), numbers)
+        # a stable sort merges two ascending runs in one pass: a stream of many batches does not sort all of them anew
+        both = np.sort(np.concatenate([self.numbers(name), np.sort(numbers)]), kind="stable")
+        self._numbers[name] = both[np.append(True, both[1:] != both[:-1])] if len(both) else both
 
 
 class TextIdentifier:
@@ -72,8 +74,9 @@ class TextIdentifier:
 
 
 def largest_number(dtype: str) -> int:
-    """Largest whole number that a column of a dtype holds exactly."""
-    name = dtype.lower()
+    """Largest whole number of at most 64 bits that a column of a dtype of numpy, pandas or Arrow holds exactly."""
+    name = dtype.lower().removesuffix("[pyarrow]")
+    name = {"double": "float64", "float": "float32", "halffloat": "float16"}.get(name, name)
     if name.startswith("float"):
         return int(2 ** (np.finfo(name).nmant + 1))
     whole = name if name.startswith(("int", "uint")) else "int64"

@@ -253,7 +253,8 @@ def is_number(column: Column) -> bool:
 
 def is_generated(column: Column) -> bool:
     """Whether the column is an identifier that is text: new ones are generated from a template."""
-    return column.type == "identifier" and not column.dtype.lower().startswith(("int", "uint", "float"))
+    is_number = column.dtype.lower().startswith(("int", "uint", "float", "double", "halffloat"))
+    return column.type == "identifier" and not is_number
 
 
 def number_statistics(series: pd.Series[Any], column: Column, *, cap: int = MAX_DISTINCT_NUMBERS) -> NumberStatistics:

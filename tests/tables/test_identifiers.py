@@ -67,6 +67,11 @@ def test_taken_numbers_of_the_whole_range_of_64_bits() -> None:
         ("float64", 2**53),
         ("float32", 2**24),
         ("object", 2**63 - 1),
+        ("int64[pyarrow]", 2**63 - 1),
+        ("uint16[pyarrow]", 2**16 - 1),
+        ("double[pyarrow]", 2**53),
+        ("float[pyarrow]", 2**24),
+        ("halffloat[pyarrow]", 2**11),
     ],
 )
 def test_largest_number(dtype: str, largest: int) -> None:
@@ -124,3 +129,14 @@ def test_balance_gives_new_rows_identifiers_of_their_own(model: TableGAN, people
     assert balanced["id"].is_unique
     assert balanced["ticket"].is_unique
     pd.testing.assert_frame_equal(balanced.iloc[: len(people)], people)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "int16", "uint64", "float64", "int64[pyarrow]", "double[pyarrow]"])
+def test_identifiers_of_every_dtype_go_on_above_a_full_range(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": pd.array(np.arange(60), dtype=dtype), "x": rng.normal(size=60)})
+    fitted = TableGAN(adversary="off", n_codes=2, random_state=0, verbose=False).fit(frame)
+    assert fitted.schema_["id"].type == "identifier"
+    drawn = fitted.sample(150, random_state=0)["id"]
+    assert drawn.dtype == frame["id"].dtype
+    assert drawn.is_unique
