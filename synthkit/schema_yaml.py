@@ -79,8 +79,8 @@ def dump_schema(schema: Schema) -> str:
     return HEADER + body
 
 
-def parse_yaml(text: str) -> Any:
-    """Plain content of YAML text; SchemaError with line and column when it is not YAML."""
+def parse_yaml(text: str, kind: str = "schema") -> Any:
+    """Plain content of YAML text; SchemaError with line and column when it is not YAML. `kind` says what it holds."""
     try:
         loader = _Loader(text)
         try:
@@ -91,8 +91,8 @@ def parse_yaml(text: str) -> Any:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
         raise SchemaError(
-            f"the schema is not valid YAML: {error.problem}{where}", remedy="Correct that line"
+            f"the {kind} is not valid YAML: {error.problem}{where}", remedy="Correct that line"
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SchemaError(f"the schema is not valid YAML: {first}", remedy="Correct the file") from error
+        raise SchemaError(f"the {kind} is not valid YAML: {first}", remedy="Correct the file") from error

@@ -6,11 +6,15 @@ guarantee.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synthkit.evaluation.case import Case
 from synthkit.evaluation.intervals import mean_interval
+from synthkit.evaluation.metric import Metric
 from synthkit.evaluation.records import Score
 from synthkit.evaluation.view import CodedTable, TableView
 
@@ -86,3 +90,93 @@ def _row_hashes(table: CodedTable) -> npt.NDArray[np.uint64]:
     parts = {f"n{position}": column + 0.0 for position, column in enumerate(table.numbers.T)}
     parts |= {f"c{position}": column for position, column in enumerate(table.codes.T)}
     return pd.util.hash_pandas_object(pd.DataFrame(parts), index=False).to_numpy().astype(np.uint64)
+
+
+def _scored(name: str) -> Callable[[Case], Score]:
+    """Return the function that computes one of the scores that share their distances."""
+
+    def compute(case: Case) -> Score:
+        three = case.share(
+            "copies",
+            lambda: copy_scores(
+                case.view,
+                case.train.coded,
+                case.test.coded,
+                case.synthetic.coded,
+                case.generator(),
+                most_rows=case.limits.neighbours,
+            ),
+        )
+        return three[name]
+
+    return compute
+
+
+_ROWS = "at most 5,000 synthetic rows; equally many training and held-out rows"
+METRICS = (
+    Metric(
+        name="dcr_share",
+        theme="copies",
+        title="nearest-record share",
+        direction="half",
+        bounds=(0.0, 1.0),
+        ideal=0.5,
+        source="share of distances to the closest record, as in TabSyn (Zhang et al. 2024)",
+        meaning="{percent} of synthetic rows lie nearer to a training than to a held-out row; 50 % is chance.",
+        reading="For each synthetic row: is the nearest training row nearer than the nearest of equally many held-out "
+        "rows? Ties count one half.",
+        lies="It is a smoke alarm, not a guarantee: tables that pass have been broken by membership attacks.",
+        good="0.48 to 0.53.",
+        rows=_ROWS,
+        ceiling="halves",
+        compute=_scored("dcr_share"),
+    ),
+    Metric(
+        name="exact_train",
+        theme="copies",
+        title="equal to a training row",
+        direction="lower",
+        bounds=(0.0, 1.0),
+        ideal=None,
+        source="identical match share",
+        meaning="{percent} of synthetic rows equal one of equally many training rows.",
+        reading="Share of synthetic rows that equal a training row, up to rounding.",
+        lies="In a table with few distinct rows repeats are no copies: compare with the next line.",
+        good="No more than equal a held-out row.",
+        rows=_ROWS,
+        ceiling="halves",
+        compute=_scored("exact_train"),
+    ),
+    Metric(
+        name="exact_test",
+        theme="copies",
+        title="equal to a held-out row",
+        direction="lower",
+        bounds=(0.0, 1.0),
+        ideal=None,
+        source="identical match share",
+        meaning="{percent} equal one of equally many held-out rows: that much is chance.",
+        reading="The same share for held-out rows, which the generator cannot have copied.",
+        lies="It says nothing alone: it is what the line above is compared with.",
+        good="As the share of training rows.",
+        rows=_ROWS,
+        ceiling="halves",
+        compute=_scored("exact_test"),
+    ),
+    Metric(
+        name="copied",
+        theme="copies",
+        title="copied rows, whole table",
+        direction="lower",
+        bounds=(0.0, 1.0),
+        ideal=None,
+        source="identical match share",
+        meaning="{percent} of all synthetic rows equal some training row in every column.",
+        reading="Share of all synthetic rows that equal some training row in every column, cell by cell. The ceiling "
+        "is the share of held-out rows that do.",
+        lies="A copy with one cell changed is not counted: the near copies are.",
+        good="No more than the ceiling.",
+        rows="every row",
+        compute=lambda case: copied_score(case.train.coded, case.synthetic.coded),
+    ),
+)

@@ -6,11 +6,15 @@ standardised indicator view.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from synthkit.evaluation.case import Case
 from synthkit.evaluation.intervals import mean_interval
+from synthkit.evaluation.metric import KYNKAANNIEMI, NAEEM, Metric
 from synthkit.evaluation.records import Score
 from synthkit.evaluation.view import CodedTable, TableView
 
@@ -82,3 +86,90 @@ def _radius(points: Any, n_neighbours: int) -> Any:
 
     # The nearest of all is the point itself.
     return NearestNeighbors(n_neighbors=n_neighbours + 1).fit(points).kneighbors(points)[0][:, -1]
+
+
+def _scored(name: str) -> Callable[[Case], Score]:
+    """Return the function that computes one of the four scores; they share their distances."""
+
+    def compute(case: Case) -> Score:
+        four = case.share(
+            "coverage",
+            lambda: coverage_scores(
+                case.view,
+                case.train.coded,
+                case.synthetic.coded,
+                case.generator(),
+                most_rows=case.limits.neighbours,
+            ),
+        )
+        return four[name]
+
+    return compute
+
+
+_ROWS = "at most 5,000 rows of either kind"
+METRICS = (
+    Metric(
+        name="precision",
+        theme="coverage",
+        title="precision",
+        direction="higher",
+        bounds=(0.0, 1.0),
+        ideal=None,
+        source=KYNKAANNIEMI,
+        meaning="{percent} of synthetic rows lie where real rows lie.",
+        reading="Share of synthetic rows that lie inside the ball of a real row; the ball reaches to its fifth "
+        "nearest real neighbour.",
+        lies="A single outlier makes a large ball. A generator that repeats one typical row scores 1. It depends on "
+        "how columns are scaled.",
+        good="As the ceiling. Clearly above it, the generator avoids rare rows.",
+        rows=_ROWS,
+        compute=_scored("precision"),
+    ),
+    Metric(
+        name="recall",
+        theme="coverage",
+        title="recall",
+        direction="higher",
+        bounds=(0.0, 1.0),
+        ideal=None,
+        source=KYNKAANNIEMI,
+        meaning="{percent} of real rows lie where synthetic rows lie.",
+        reading="Share of real rows that lie inside the ball of a synthetic row.",
+        lies="Scattered synthetic rows have large balls: independent columns come out well.",
+        good="As the ceiling.",
+        rows=_ROWS,
+        compute=_scored("recall"),
+    ),
+    Metric(
+        name="density",
+        theme="coverage",
+        title="density",
+        direction="higher",
+        bounds=(0.0, math.inf),
+        ideal=1.0,
+        source=NAEEM,
+        meaning="Synthetic rows lie in real neighbourhoods {value} times as densely as expected.",
+        reading="Number of real balls around a synthetic row, divided by five: precision that one outlier cannot "
+        "raise.",
+        lies="Above 1 for a generator that repeats typical rows: that is not better than 1.",
+        good="As the ceiling, near 1.",
+        rows=_ROWS,
+        compute=_scored("density"),
+    ),
+    Metric(
+        name="coverage",
+        theme="coverage",
+        title="coverage",
+        direction="higher",
+        bounds=(0.0, 1.0),
+        ideal=None,
+        source=NAEEM,
+        meaning="{percent} of real rows have a synthetic row nearby.",
+        reading="Share of real rows with a synthetic row inside their ball: recall that scattered rows cannot raise.",
+        lies="It needs as many synthetic as real rows; with fewer it is lower for any generator.",
+        good="As the ceiling, near 0.97 for equally many rows.",
+        rows=_ROWS,
+        compute=_scored("coverage"),
+    ),
+)

@@ -6,12 +6,16 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from synthkit.evaluation.pictures import Pictures
 
 Direction = Literal["lower", "higher", "half"]
+Status = Literal["pass", "borderline", "fail", "not applicable"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Score:
         Whether "lower" or "higher" is better, or "half": nearest to 0.5.
     note
         What a reader must know about this one value.
+    details
+        What the value is made of, by name: for example the error of each column. Plain values that JSON can hold.
     """
 
     value: float
@@ -44,6 +50,7 @@ class Score:
     n: int = 0
     direction: Direction = "lower"
     note: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def applies(self) -> bool:
@@ -56,10 +63,40 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them: None in place of NaN."""
-        fields = dataclasses.asdict(self)
-        return {
-            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()
-        }
+        fields: dict[str, Any] = _without_nan(dataclasses.asdict(self))
+        return fields
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one gate of a suite is met.
+
+    Attributes
+    ----------
+    metric
+        Name of the score.
+    status
+        "pass"; "borderline": met, but the interval of the score reaches beyond the threshold; "fail"; "not applicable":
+        there is no such score for these tables.
+    sentence
+        What was compared with what, in plain words.
+    reason
+        Why the suite has this gate.
+    value, threshold
+        The two numbers compared, in the unit of the score; NaN when not applicable.
+    """
+
+    metric: str
+    status: Status
+    sentence: str
+    reason: str = ""
+    value: float = math.nan
+    threshold: float = math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them: None in place of NaN."""
+        fields: dict[str, Any] = _without_nan(dataclasses.asdict(self))
+        return fields
 
 
 @dataclass(frozen=True)
@@ -80,6 +117,16 @@ class Evaluation:
         Seed of every draw.
     notes
         What was done to the tables before scoring, in sentences.
+    suite
+        Name of the suite.
+    verdicts
+        One for each gate of the suite.
+    left_out
+        Metrics that were not computed, with the option that they need.
+    pictures
+        What the report draws: histograms, associations, a projection. Not part of the JSON.
+    provenance
+        Command, versions and hashes of the inputs, where the caller knows them.
     """
 
     scores: Mapping[str, Score]
@@ -88,6 +135,21 @@ class Evaluation:
     target: str | None
     seed: int
     notes: tuple[str, ...] = ()
+    suite: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    pictures: Pictures | None = field(default=None, compare=False, repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> tuple[Verdict, ...]:
+        """The gates that are not met."""
+        return tuple(verdict for verdict in self.verdicts if verdict.status == "fail")
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate that applies is met."""
+        return not self.failed
 
     def __getitem__(self, name: str) -> Score:
         """Return a score by name."""
@@ -111,6 +173,11 @@ class Evaluation:
             "notes": list(self.notes),
             "scores": {name: score.to_dict() for name, score in self.scores.items()},
             "columns": dict(self.columns),
+            "suite": self.suite,
+            "passed": self.passed,
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            "left_out": dict(self.left_out),
+            "provenance": dict(self.provenance),
         }
 
     def to_json(self) -> str:
@@ -128,3 +195,14 @@ class Evaluation:
         from synthkit.evaluation.text import as_text
 
         return as_text(self, width=width)
+
+
+def _without_nan(value: Any) -> Any:
+    """Return plain values with None in place of numbers that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _without_nan(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return value

@@ -25,6 +25,8 @@ _DISTINCT_SHARE = 0.9
 _DISTINCT_ROWS = 100
 # Columns with more categories than this give an indicator to the most frequent ones only, so that memory stays bounded.
 MOST_INDICATORS = 1000
+# A numeric target with more distinct held-out values than this is predicted as a number.
+_MOST_CLASSES = 20
 
 
 def is_number(series: pd.Series) -> bool:
@@ -187,6 +189,11 @@ class TableView:
         place = np.full(len(known), -1, dtype=np.int64)
         place[kept] = np.arange(len(kept))
         return place
+
+
+def is_regression(view: TableView, test: pd.DataFrame, target: str) -> bool:
+    """Tell whether the target is predicted as a number rather than as a class."""
+    return bool(target in view.numeric and test[target].nunique() > _MOST_CLASSES)
 
 
 def _as_numbers(series: pd.Series, name: str, date: bool) -> Floats:
