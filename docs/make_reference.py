@@ -1,21 +1,45 @@
-"""Write docs/reference/cli.md from the command line itself.
+"""Write docs/reference/cli.md from the command line itself, and docs/reference/metrics/ from the metrics.
 
     python docs/make_reference.py
 
-`tests/repo/test_docs.py` fails when the page is out of step.
+`tests/repo/test_docs.py` fails when a page is out of step.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
 
 import click
 
 from synthkit.archive import atomic_path
 from synthkit.cli import VERBS, group
+from synthkit.evaluation.metric import Metric
+from synthkit.evaluation.metrics import METRICS
+from synthkit.evaluation.suite import NEEDED
 
-PAGE = Path(__file__).resolve().parent / "reference" / "cli.md"
+REFERENCE = Path(__file__).resolve().parent / "reference"
+PAGE = REFERENCE / "cli.md"
+METRIC_PAGES = REFERENCE / "metrics"
+METRICS_HEAD = """\
+# Reference: metrics
+
+<!-- Written by docs/make_reference.py from the metrics. Do not edit. -->
+
+Every score of `synthkit evaluate`, with a page each: what the number is, when it misleads, what good looks like. How
+they work together is told in [how to read an evaluation](../../explanation/evaluation.md)."""
+DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "half": "nearest to 0.5 is best"}
+INTERVALS = {
+    "all rows": "95 %, for other rows from the same sources",
+    "held-out rows": "95 %, for other held-out rows, with the models as they are",
+}
+CEILINGS = {
+    "held-out": "real held-out rows in place of the synthetic ones",
+    "halves": "one half of the held-out rows in place of the synthetic ones, the other half held out",
+    "training": "the training rows in place of the synthetic ones",
+    "none": "none",
+}
 HEAD = """\
 # Reference: command line
 
@@ -31,6 +55,51 @@ Before the verb: `--debug` (or `SYNTHKIT_DEBUG=1`) shows the full traceback of a
 def page() -> str:
     """Return the whole page as Markdown."""
     return "\n\n".join([HEAD, *(section(verb) for verb in VERBS)]) + "\n"
+
+
+def metric_pages() -> dict[str, str]:
+    """Return the page of each metric and their list, by file name."""
+    rows = [
+        f"| [{metric.title}]({metric.name}.md) | `{metric.name}` | {metric.theme} | {DIRECTIONS[metric.direction]} |"
+        for metric in METRICS.values()
+    ]
+    contents = "\n".join(["| score | name | theme | |", "|---|---|---|---|", *rows])
+    pages = {"index.md": f"{METRICS_HEAD}\n\n{contents}\n"}
+    return pages | {f"{metric.name}.md": metric_page(metric) for metric in METRICS.values()}
+
+
+def metric_page(metric: Metric) -> str:
+    """Return the page of a metric."""
+    low, high = (f"{bound:g}" if math.isfinite(bound) else "no bound" for bound in metric.bounds)
+    ideal = "depends on the table" if metric.ideal is None else f"{metric.ideal:g}"
+    facts = {
+        "name": f"`{metric.name}`",
+        "theme": metric.theme,
+        "direction": DIRECTIONS[metric.direction],
+        "range": f"{low} to {high}",
+        "ideal": ideal,
+        "needs": " and ".join(NEEDED[need] for need in metric.needs) or "nothing beside the tables",
+        "rows": metric.rows,
+        "interval": INTERVALS[metric.interval],
+        "ceiling": CEILINGS[metric.ceiling],
+        "floor": "columns drawn independently" if metric.floor else "none",
+        "source": metric.source,
+    }
+    table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {cell(text)} |" for name, text in facts.items())])
+    said = metric.meaning
+    for placeholder, text in (("{value}", "..."), ("{percent}", "... %"), ("{measure}", "ROC AUC")):
+        said = said.replace(placeholder, text)
+    parts = [
+        f"# {metric.title[0].upper()}{metric.title[1:]}",
+        "<!-- Written by docs/make_reference.py from the metric. Do not edit. -->",
+        f"> {said}",
+        f"**What the number is.** {metric.reading}",
+        f"**When it misleads.** {metric.lies}",
+        f"**What good looks like.** {metric.good}",
+        table,
+        "[All metrics](index.md)",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def section(verb: str) -> str:
@@ -78,7 +147,18 @@ def cell(text: str, *, escape: bool = True) -> str:
     return " ".join(text.split()).replace("|", "\\|") if escape else text.rstrip()
 
 
+def write(path: Path, text: str) -> None:
+    """Write a page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(PAGE) as temporary:
-        temporary.write_text(page(), encoding="utf-8")
+    write(PAGE, page())
+    pages = metric_pages()
+    for name, text in pages.items():
+        write(METRIC_PAGES / name, text)
+    for path in METRIC_PAGES.glob("*.md"):
+        if path.name not in pages:
+            path.unlink()

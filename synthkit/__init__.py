@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synthkit.evaluation.compare import compare as compare
     from synthkit.evaluation.evaluate import evaluate as evaluate
     from synthkit.io import read_table as read_table
     from synthkit.io import write_table as write_table
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Schema", "TableGAN", "__version__", "evaluate", "load", "read_table", "write_table"]
+__all__ = ["Schema", "TableGAN", "__version__", "compare", "evaluate", "load", "read_table", "write_table"]
 
 _HOME = {
     "Schema": "synthkit.schema",
     "TableGAN": "synthkit.tables.gan",
+    "compare": "synthkit.evaluation.compare",
     "evaluate": "synthkit.evaluation.evaluate",
     "read_table": "synthkit.io",
     "write_table": "synthkit.io",

@@ -21,7 +21,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "fit": ("synthkit.cli.fit", "Fit a generator to a table and write a model file."),
     "sample": ("synthkit.cli.sample", "Draw synthetic rows from a model, also under conditions."),
     "balance": ("synthkit.cli.balance", "Add synthetic rows until the classes have the wanted sizes."),
-    "evaluate": ("synthkit.cli.evaluate", "Compare a synthetic table with the real one."),
+    "evaluate": ("synthkit.cli.evaluate", "Judge a synthetic table against the real one."),
+    "compare": ("synthkit.cli.compare", "Judge several synthetic tables side by side."),
     "info": ("synthkit.cli.info", "Show what is in a model file."),
     "demo": ("synthkit.cli.demo", "Fit, balance and evaluate a real imbalanced table, in two minutes."),
 }
@@ -80,7 +81,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         What follows ``synthkit`` on the command line; that of this process when None.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return one_line_errors(lambda: group.main(words, prog_name="synthkit", standalone_mode=False), words)
+    return one_line_errors(
+        lambda: group.main(words, prog_name="synthkit", standalone_mode=False, obj={"words": words}), words
+    )
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from synthkit.evaluation import Evaluation
     from synthkit.tables.gan import TableGAN
 
 TARGET, RARE, COMMON = "diagnosis", "malignant", "benign"
@@ -65,8 +66,9 @@ def command(folder: Path | None, seed: int, splits: int, as_json: bool) -> None:
         "seconds": round(time.perf_counter() - started, 1),
     }
     if folder is not None:
-        _keep(folder, model, train, seed, facts)
-        console.print(f"\nKept in {folder}: model.synth, synthetic.csv, balanced.csv, scores.json", soft_wrap=True)
+        _keep(folder, model, train, seed, facts, evaluation)
+        kept = "model.synth, synthetic.csv, balanced.csv, report.html, scores.json"
+        console.print(f"\nKept in {folder}: {kept}", soft_wrap=True)
     console.print(f"\nDone in {facts['seconds']:.0f} seconds.")
     if as_json:
         click.echo(json.dumps(json_safe(facts), indent=2))
@@ -139,16 +141,18 @@ def _fit(console: Console, train: pd.DataFrame, seed: int) -> TableGAN:
     return model
 
 
-def _evaluate(console: Console, model: TableGAN, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> Any:
+def _evaluate(console: Console, model: TableGAN, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> Evaluation:
     """Score as many synthetic rows as there are training rows; the held-out rows get the same share of rare ones."""
     import pandas as pd
 
-    from synthkit.evaluation import evaluate
+    from synthkit.evaluation import Suite, evaluate
+    from synthkit.evaluation.evaluate import BENCHMARK
 
     _heading(console, "3. Is the synthetic table any good?")
     common, rare = (test[test[TARGET] == label] for label in (COMMON, RARE))
     alike = pd.concat([common, rare.head(round(RARE_SHARE / (1 - RARE_SHARE) * len(common)))])
-    evaluation = evaluate(train, model.sample(len(train), random_state=seed), test=alike, seed=seed)
+    synthetic = model.sample(len(train), random_state=seed)
+    evaluation = evaluate(train, synthetic, test=alike, suite=Suite(name="demo", metrics=BENCHMARK), seed=seed)
     scores = evaluation.scores
     for name, sentence in (
         ("c2st_tree", "Boosted trees tell synthetic from training rows with AUC {}; 0.5 is guessing"),
@@ -298,12 +302,16 @@ def _make_folder(folder: Path) -> None:
     check_output(folder / "scores.json")
 
 
-def _keep(folder: Path, model: TableGAN, train: pd.DataFrame, seed: int, facts: dict[str, Any]) -> None:
+def _keep(
+    folder: Path, model: TableGAN, train: pd.DataFrame, seed: int, facts: dict[str, Any], evaluation: Evaluation
+) -> None:
     from synthkit.archive import atomic_path
+    from synthkit.evaluation.report import write_report
     from synthkit.io import write_table
 
     model.save(folder / "model.synth")
     write_table(model.sample(len(train), random_state=seed), folder / "synthetic.csv")
     write_table(model.balance(train, random_state=seed), folder / "balanced.csv")
+    write_report(evaluation, folder / "report.html")
     with atomic_path(folder / "scores.json") as temporary:
         temporary.write_text(json.dumps(json_safe(facts), indent=2) + "\n", encoding="utf-8")

@@ -2,60 +2,83 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
 
 from synthkit.cli.common import PATH, quiet_option
-
-# Narrower than this, the columns fall apart; wider, sentences are hard to read.
-_NARROWEST = 90
-_WIDEST = 120
+from synthkit.cli.judging import (
+    check_outputs,
+    judging_options,
+    metric_progress,
+    refuse,
+    text_width,
+    words,
+    write_json,
+)
 
 
 @click.command()
 @click.argument("real_path", metavar="REAL", type=PATH)
 @click.argument("synthetic_path", metavar="SYNTHETIC", type=PATH)
-@click.option("--test", "test_path", metavar="HOLDOUT", type=PATH, help="Real rows that the generator never saw.")
-@click.option("--target", metavar="COL", help="The column that models trained on either table predict.")
-@click.option("--json", "json_path", metavar="FILE", type=PATH, help="Write the scores as JSON too.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of every draw.")
+@judging_options
 @quiet_option
 def command(
     real_path: Path,
     synthetic_path: Path,
     test_path: Path | None,
     target: str | None,
+    sensitive: tuple[str, ...],
+    groups: tuple[str, ...],
+    suite: str,
+    reports: tuple[Path, ...],
     json_path: Path | None,
     seed: int,
     quiet: bool,
 ) -> None:
     """Score SYNTHETIC against REAL, the rows it was made from, with controls that tell how to read each score.
 
-    Without HOLDOUT a fifth of REAL is split off, and the scores of copies say less.
+    Without HOLDOUT a fifth of REAL is split off, and the scores of copies say less. The exit code is 3 when a gate of
+    the suite is not met.
 
     \b
-    synthkit evaluate train.csv synthetic.csv --test holdout.csv --target income --json scores.json
+    synthkit evaluate train.csv synthetic.csv --test holdout.csv --target income --report report.html
     """
-    from synthkit.archive import check_output
+    inputs = {"real": real_path, "synthetic": synthetic_path} | ({"held-out": test_path} if test_path else {})
+    check_outputs(reports, json_path, list(inputs.values()))
 
-    inputs = [real_path, synthetic_path, *([test_path] if test_path else [])]
-    if json_path is not None:
-        check_output(json_path, inputs=inputs)
+    from synthkit.evaluation.suite import load_suite
+
+    gates = load_suite(suite)
 
     from synthkit.io import read_table
 
-    real, synthetic = read_table(real_path), read_table(synthetic_path)
-    test = read_table(test_path) if test_path is not None else None
+    tables = {part: read_table(path) for part, path in inputs.items()}
 
-    from synthkit.archive import atomic_path
+    import dataclasses
+
     from synthkit.evaluation import evaluate
+    from synthkit.evaluation.metrics import METRICS
+    from synthkit.evaluation.provenance import describe_run
+    from synthkit.evaluation.report import write_report
 
-    evaluation = evaluate(real, synthetic, test=test, target=target, seed=seed)
+    with metric_progress(quiet=quiet) as progress:
+        evaluation = evaluate(
+            tables["real"],
+            tables["synthetic"],
+            test=tables.get("held-out"),
+            target=target,
+            sensitive=sensitive,
+            groups=groups,
+            suite=gates,
+            seed=seed,
+            progress=progress,
+        )
+    evaluation = dataclasses.replace(evaluation, provenance=describe_run(words(), inputs, seed=seed))
+    for report in reports:
+        write_report(evaluation, report)
     if json_path is not None:
-        with atomic_path(json_path) as temporary:
-            temporary.write_text(evaluation.to_json(), encoding="utf-8")
+        write_json(evaluation.to_json(), json_path)
     if not quiet:
-        width = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size().columns))
-        click.echo(evaluation.to_text(width=width), nl=False)
+        click.echo(evaluation.to_text(width=text_width()), nl=False)
+    refuse({"": [METRICS[verdict.metric].title for verdict in evaluation.failed]}, evaluation.suite)

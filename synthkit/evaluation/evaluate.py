@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from synthkit.errors import InputError
 from synthkit.evaluation.case import Case
+from synthkit.evaluation.coverage import AS_PUBLISHED
 from synthkit.evaluation.metrics import METRICS
 from synthkit.evaluation.pictures import draw_pictures
 from synthkit.evaluation.reading import Options, read_case
@@ -99,29 +101,55 @@ def evaluate(
     asked = suite if isinstance(suite, Suite) else load_suite(suite)
     options = Options(target, tuple(sensitive), tuple(groups), seed)
     case, notes = read_case(real, synthetic, test, options)
+    return evaluate_case(case, asked, notes=notes, progress=progress)
+
+
+def evaluate_case(
+    case: Case,
+    suite: Suite,
+    *,
+    notes: Sequence[str] = (),
+    controls: Mapping[str, Score] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Score a case by the metrics of a suite.
+
+    Parameters
+    ----------
+    case
+        The tables and options.
+    suite
+        Which metrics and gates.
+    notes
+        What was done to the tables.
+    controls
+        Scores of another synthetic table against the same real ones, whose ceilings and floors are taken over.
+    progress
+        Is told the title of each metric before it is computed.
+    """
     tell = progress or (lambda title: None)
     scores: dict[str, Score] = {}
     left_out: dict[str, str] = {}
     with few_threads(max(len(case.train), len(case.synthetic))):
-        for name in asked.metrics or METRICS:
+        for name in suite.metrics or METRICS:
             metric = METRICS[name]
             missing = metric.wants(case)
             if missing is not None:
                 left_out[name] = missing
                 continue
             tell(metric.title)
-            scores[name] = metric.score(case)
+            scores[name] = metric.score(case, controls.get(name) if controls else None)
         tell("pictures")
         pictures = draw_pictures(case, scores)
     return Evaluation(
         scores=scores,
         columns=_columns(case, scores),
         rows={"real": len(case.train), "held-out": len(case.test), "synthetic": len(case.synthetic)},
-        target=target,
-        seed=seed,
-        notes=notes,
-        suite=asked.name,
-        verdicts=asked.verdicts(scores, left_out),
+        target=case.target,
+        seed=case.seed,
+        notes=tuple(notes),
+        suite=suite.name,
+        verdicts=suite.verdicts(scores, left_out),
         left_out=left_out,
         pictures=pictures,
     )
@@ -150,7 +178,7 @@ def score_table(
     """
     case, _ = read_case(train, synthetic, test, Options(target=target, seed=seed))
     with few_threads(max(len(train), len(synthetic))):
-        return {name: METRICS[name].compute(case) for name in BENCHMARK if METRICS[name].wants(case) is None}
+        return {name: _published(name, case) for name in BENCHMARK if METRICS[name].wants(case) is None}
 
 
 def control_scores(
@@ -186,10 +214,16 @@ def control_scores(
                 continue
             real = case.ceiling(metric.ceiling)
             if real is not None:
-                found["ceiling"][name] = metric.compute(real)
+                found["ceiling"][name] = _published(name, real)
             if metric.floor:
-                found["floor"][name] = metric.compute(case.floor())
+                found["floor"][name] = _published(name, case.floor())
     return found
+
+
+def _published(name: str, case: Case) -> Score:
+    """Return a score as the scorer of published tables has it, which leaves ties of distances to rounding."""
+    score = METRICS[name].compute(case)
+    return replace(score, value=score.details[AS_PUBLISHED]) if AS_PUBLISHED in score.details else score
 
 
 def _columns(case: Case, scores: dict[str, Score]) -> dict[str, float]:

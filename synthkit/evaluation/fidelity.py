@@ -227,7 +227,8 @@ METRICS = (
         source="Pearson correlation and total variation of contingency tables, numbers cut at the real deciles",
         meaning="Relations of pairs of columns differ by {percent} on average.",
         reading="How far the relation of two columns is from the real one, as a mean over all pairs: half the "
-        "difference of the correlations of two numbers, half the summed difference of the contingency tables otherwise.",
+        "difference of the correlations of two numbers, half the summed difference of the contingency tables "
+        "otherwise.",
         lies="Most pairs of most tables are nearly independent, so independent columns come out well.",
         good="At most twice the ceiling, and far below the floor.",
         rows="every row; at most 10,000 pairs",

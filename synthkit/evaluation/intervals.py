@@ -71,6 +71,27 @@ def auc_interval(positive: Floats, negative: Floats) -> tuple[float, float, floa
     return area, max(0.0, area - half), min(1.0, area + half)
 
 
+def cross_validated_interval(area: float, low: float, high: float, folds: int) -> tuple[float, float]:
+    """Return the interval of an area under the curve that was cross-validated, from DeLong's interval.
+
+    Folds share their training rows, so that out-of-fold predictions depend on each other and DeLong's interval is too
+    short: the variance is multiplied by one plus the number of folds times the ratio of test to training rows.
+
+    Parameters
+    ----------
+    area, low, high
+        The area over all out-of-fold predictions and DeLong's interval.
+    folds
+        Number of folds.
+
+    References
+    ----------
+    Nadeau and Bengio (2003), Inference for the generalization error, Machine Learning 52.
+    """
+    wider = float(np.sqrt(1 + folds / (folds - 1)))
+    return max(0.0, area - wider * (area - low)), min(1.0, area + wider * (high - area))
+
+
 def jackknife_interval(value: float, without_group: Floats) -> tuple[float, float]:
     """Return the interval of a score from its values with one group of rows left out at a time.
 

@@ -54,6 +54,9 @@ class Metric:
         What good looks like.
     rows
         Which rows it looks at.
+    interval
+        Over what the interval reaches: "all rows" of the three tables, or "held-out rows" alone, with the models as
+        they are.
     ceiling
         Which real rows play the synthetic table in its ceiling (see `Case.ceiling`).
     floor
@@ -76,18 +79,23 @@ class Metric:
     rows: str
     compute: Callable[[Case], Score]
     needs: tuple[Need, ...] = ()
+    interval: Literal["all rows", "held-out rows"] = "all rows"
     ceiling: Ceiling = "held-out"
     floor: bool = True
 
-    def score(self, case: Case) -> Score:
+    def score(self, case: Case, controls: Score | None = None) -> Score:
         """Return the score of a case with its controls.
 
         Parameters
         ----------
         case
             The tables and options; its role is "synthetic".
+        controls
+            A score of this metric against the same real tables, whose controls are taken over.
         """
         found = self.compute(case)
+        if controls is not None:
+            return found.with_controls(ceiling=controls.ceiling, floor=controls.floor)
         real = case.ceiling(self.ceiling)
         ceiling = self.compute(real).value if real is not None else float("nan")
         floor = self.compute(case.floor()).value if self.floor else float("nan")

@@ -103,7 +103,7 @@ class Gate(BaseModel):
     def _why_not(self, score: Score | None, missing: str | None) -> str | None:
         """Return why there is nothing to compare, or None."""
         if score is None:
-            return f"it needs {_NEEDED[missing]}" if missing else "it was not computed"
+            return f"it needs {NEEDED[missing]}" if missing else "it was not computed"
         if not score.applies:
             return score.note or "it has no value"
         if self.relative_to != "absolute" and math.isnan(getattr(score, self.relative_to)):
@@ -140,11 +140,8 @@ class Gate(BaseModel):
         if self.relative_to == "absolute":
             return f"{said}: {_WORDS[self.comparison]} {_text(self.threshold)} is asked for."
         control = {"ceiling": "real rows", "floor": "independent columns"}[self.relative_to]
-        unit = "times" if self.unit == "ratio" else "above"
         said += f", {control} {_text(float(getattr(score, self.relative_to)))}"
-        return (
-            f"{said}: {_text(number)} {unit} that, and {_WORDS[self.comparison]} {_text(self.threshold)} is asked for."
-        )
+        return f"{said}: {self.unit} {_text(number)}, {_WORDS[self.comparison]} {_text(self.threshold)} is asked for."
 
 
 class Suite(BaseModel):
@@ -200,12 +197,12 @@ class Suite(BaseModel):
         return tuple(gate.verdict(scores.get(gate.metric), left_out.get(gate.metric)) for gate in self.gates)
 
 
-_NEEDED = {
+# What an option is called on the command line.
+NEEDED = {
     "target": "a target column (--target)",
     "classes": "a target column that is a class",
     "sensitive": "a sensitive column (--sensitive)",
     "groups": "a grouping column (--group)",
-    "holdout": "held-out rows (--test)",
 }
 
 

@@ -219,6 +219,8 @@ def _texts(series: pd.Series, kind: Any, missing: str) -> tuple[list[str], npt.N
     """
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_integer_dtype(kind):
         series = _whole(series, boolean=bool(pd.api.types.is_bool_dtype(kind)))
+    elif pd.api.types.is_float_dtype(kind) and pd.api.types.is_numeric_dtype(series.dtype):
+        series = pd.Series(series.to_numpy(dtype=np.float64, na_value=np.nan), index=series.index)
     positions, found = pd.factorize(series, use_na_sentinel=True)
     texts = [str(value) for value in found]
     rows = np.asarray(positions, dtype=np.int64)

@@ -18,6 +18,7 @@ def test_the_demonstration_runs_and_keeps_what_it_made(tmp_path: Path, capsys: p
     text = capsys.readouterr().out
     assert "finds" in text
     assert "Done in" in text
+    assert "boosted two-sample AUC" in (folder / "report.html").read_text(encoding="utf-8")
     facts = json.loads((folder / "scores.json").read_text())
     assert facts["splits"] == 2
     assert len(facts["verdict"]) >= 2

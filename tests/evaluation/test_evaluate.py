@@ -11,7 +11,7 @@ import synthkit
 from synthkit.errors import DataError, InputError, SchemaError
 from synthkit.evaluation import Evaluation, evaluate, score_table
 from synthkit.evaluation.controls import independent_columns
-from synthkit.evaluation.evaluate import control_scores
+from synthkit.evaluation.evaluate import BENCHMARK, control_scores
 from synthkit.evaluation.metrics import METRICS
 from synthkit.random import scoring_generator
 
@@ -38,14 +38,16 @@ def evaluation(tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]) -> Evalu
     return evaluate(train, synthetic, test=test, target="income")
 
 
-def test_every_score_is_described_and_has_its_controls(evaluation: Evaluation) -> None:
-    assert set(evaluation.scores) == set(METRICS)
+def test_every_score_is_there_with_its_controls_or_says_why_not(evaluation: Evaluation) -> None:
+    assert set(evaluation.scores) | set(evaluation.left_out) == set(METRICS)
+    assert set(evaluation.left_out.values()) == {"sensitive", "groups"}
     for name, score in evaluation.scores.items():
-        assert score.direction == METRICS[name].direction
-        assert score.low <= score.value <= score.high
-        if name != "trtr":
-            assert not math.isnan(score.ceiling), name
-            assert not math.isnan(score.floor), name
+        if not score.applies:
+            assert score.note, name
+            continue
+        assert score.low <= score.value <= score.high, name
+        assert math.isnan(score.ceiling) == (METRICS[name].ceiling == "none"), name
+        assert math.isnan(score.floor) == (not METRICS[name].floor), name
 
 
 def test_independent_columns_are_seen_through(evaluation: Evaluation) -> None:
@@ -61,9 +63,8 @@ def test_the_benchmark_gets_the_same_numbers(
 ) -> None:
     train, test, synthetic = tables
     found = score_table(train, test, synthetic, target="income")
-    assert {name: score.value for name, score in found.items()} == {
-        name: score.value for name, score in evaluation.scores.items()
-    }
+    assert tuple(found) == BENCHMARK
+    assert {name: score.value for name, score in found.items()} == {name: evaluation[name].value for name in BENCHMARK}
     controls = control_scores(train, test, target="income")
     assert controls["ceiling"]["c2st_tree"].value == evaluation["c2st_tree"].ceiling
 
@@ -102,6 +103,20 @@ def test_a_copied_table_passes_fidelity_and_is_called_a_copy() -> None:
     assert found["dcr_share"].value > 0.95
     assert found["copied"].value == 1 > found["copied"].ceiling
     assert "repeats training rows" in found.to_text().replace("\n", " ")
+    assert not found.passed
+    assert {"copied", "copy_excess", "near_copied", "dcr_share"} == {verdict.metric for verdict in found.failed}
+    assert "fail  copied rows, whole table 1.000" in found.to_text(width=200)
+
+
+def test_held_out_rows_in_place_of_synthetic_ones_pass_the_standard_suite() -> None:
+    found = evaluate(people(0), people(2), test=people(1), target="income", sensitive=["town"], groups=["town"])
+    assert found.passed
+    assert found.suite == "standard"
+    assert not found.left_out
+    assert [verdict.metric for verdict in found.verdicts if verdict.status == "not applicable"] == [
+        "impossible_combinations",
+        "broken_orders",
+    ]
 
 
 def test_one_shuffled_column_is_caught_and_the_worst_column_comes_first() -> None:
@@ -149,7 +164,7 @@ def test_awkward_columns_do_not_break_it() -> None:
     )
     other = frame.sample(frac=1, random_state=0).assign(number=random.normal(size=rows), constant=2.0)
     found = evaluate(frame, other, test=frame.sample(50, random_state=1), target="class")
-    assert all(score.applies for score in found.scores.values())
+    assert all(found[name].applies for name in BENCHMARK)
     assert found.columns["constant"] == 1
     assert found.columns["mixed"] == found.columns["missing"] == found.columns["nullable"] == 0
     json.loads(found.to_json())

@@ -102,3 +102,12 @@ def test_names_and_free_text_are_not_scored() -> None:
 
 def test_a_column_that_is_missing_throughout_is_a_category() -> None:
     assert not is_number(pd.Series([np.nan, np.nan, np.nan]))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "float64", "float32", "bool"])
+def test_two_numbers_are_the_same_labels_whatever_their_type(dtype: str) -> None:
+    real = pd.DataFrame({"flag": [0.0, 1.0, np.nan, 1.0]})
+    other = pd.DataFrame({"flag": pd.Series([1, 0, 0, 1]).astype(dtype)})
+    view = TableView(real)
+    assert view.code(real).codes[:, 0].tolist() == [0, 1, 2, 1]
+    assert view.code(other).codes[:, 0].tolist() == [1, 0, 0, 1]

@@ -1,4 +1,4 @@
-"""Contract checks for table generators, in the manner of scikit-learn's estimator checks.
+"""Contract checks for table generators.
 
 Whoever writes a generator with the interface of `synthkit.tables.gan.TableGAN` can run all of them on a small table:
 
