@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from synthkit.evaluation.case import Case, Rows
-from synthkit.evaluation.intervals import Floats, groups_of
+from synthkit.evaluation.intervals import Floats
+from synthkit.evaluation.learned import LEAST_KEPT, MOST_EXCEPTIONS, Attribution, most_kept, rules_interval
 from synthkit.evaluation.metric import Metric
 from synthkit.evaluation.records import Score
-from synthkit.evaluation.validity import bits_of, learned_share, only_group
 from synthkit.evaluation.view import TableView
 
 Codes = npt.NDArray[np.int64]
@@ -33,6 +33,9 @@ FEWEST_ROWS = 100
 FEWEST_DISORDERED = 0.01
 _N_QUANTILES = 1000
 _SAMPLE_ROWS = 2000
+# Below this number of expected rows no other table as large has a cell with `FEWEST_EXPECTED` (see `_most_expected`).
+_LEAST_EXPECTED = 4.0
+_NORMAL = 1.959963984540054
 _MOST_PAIRS_LISTED = 20
 _MOST_EXAMPLES = 3
 
@@ -49,33 +52,34 @@ class Impossible:
         Cells of their table without a training row, though many are expected: code of the first times the number of
         codes of the second plus code of the second, ascending.
     doubtful
-        Cells in which all training rows are of one group.
-    groups
-        That group, by doubtful cell.
+        Cells that might well be such in another table, ascending: those with a few training rows, or with somewhat too
+        few expected.
+    exceptions
+        Number of training rows in each doubtful cell.
     """
 
     first: str
     second: str
     cells: Codes
     doubtful: Codes
-    groups: Codes
+    exceptions: Codes
 
 
 @dataclass(frozen=True)
 class Order:
-    """Two columns of which one is never above the other in the training rows.
+    """Two columns of which one is never, or in few training rows, above the other.
 
     Attributes
     ----------
     lower, upper
         Positions of the columns among the numbers of the view.
-    group
-        The only group of training rows in which it is broken; -1 when it is never broken.
+    exceptions
+        Number of training rows that break it; 0 for an order, any more for a doubtful one.
     """
 
     lower: int
     upper: int
-    group: int
+    exceptions: int
 
 
 class Categories:
@@ -127,9 +131,7 @@ class Categories:
         return str(pd.Timestamp(int(number))) if name in self._dates else f"{number:g}"
 
 
-def learn_impossible(
-    categories: Categories, real: Rows, pairs: list[tuple[str, str]], groups: Codes
-) -> Iterator[Impossible]:
+def learn_impossible(categories: Categories, real: Rows, pairs: list[tuple[str, str]]) -> Iterator[Impossible]:
     """Yield the pairs of columns with values that never meet, though `FEWEST_EXPECTED` rows are expected.
 
     Parameters
@@ -140,28 +142,33 @@ def learn_impossible(
         The training rows.
     pairs
         The pairs of columns to look at.
-    groups
-        Jackknife group of each training row.
     """
     n = len(real)
     codes = {name: categories.codes(real, name) for name in dict.fromkeys(name for pair in pairs for name in pair)}
     margins = {name: np.bincount(column, minlength=categories.sizes[name]) for name, column in codes.items()}
     for first, second in pairs:
-        if margins[first].max() * margins[second].max() < FEWEST_EXPECTED * n:
+        if margins[first].max() * margins[second].max() < _LEAST_EXPECTED * n:
             continue
         width = categories.sizes[second]
         joint = codes[first] * width + codes[second]
         counts = np.bincount(joint, minlength=categories.sizes[first] * width)
-        often = (np.multiply.outer(margins[first], margins[second]) >= FEWEST_EXPECTED * n).ravel()
-        only = only_group(joint, groups, len(counts))
-        doubtful = np.flatnonzero(often & (only >= 0))
-        cells = np.flatnonzero(often & (counts == 0))
-        if len(cells) or len(doubtful):
-            yield Impossible(first, second, cells, doubtful, only[doubtful])
+        products = np.multiply.outer(margins[first], margins[second]).ravel()
+        cells = np.flatnonzero((products >= _LEAST_EXPECTED * n) & (counts <= MOST_EXCEPTIONS))
+        impossible = (products[cells] >= FEWEST_EXPECTED * n) & (counts[cells] == 0)
+        most = _most_expected(margins[first][cells // width], margins[second][cells % width], n)
+        doubtful = cells[~impossible & (most >= FEWEST_EXPECTED)]
+        if impossible.any() or len(doubtful):
+            yield Impossible(first, second, cells[impossible], doubtful, counts[doubtful])
+
+
+def _most_expected(first: Codes, second: Codes, n: int) -> Floats:
+    """Return how many rows other tables of `n` rows may expect in a cell with these margins: upper end for 95 %."""
+    most: Floats = first * second / n * (1 + _NORMAL * np.sqrt(1 / first + 1 / second))
+    return most
 
 
 def impossible_combinations(
-    categories: Categories, rules: list[Impossible], synthetic: Rows, n_groups: int
+    categories: Categories, rules: list[Impossible], synthetic: Rows
 ) -> tuple[float, float, float, dict[str, Any]]:
     """Return the share of synthetic rows with values that never meet in training rows, its interval and its parts.
 
@@ -173,10 +180,9 @@ def impossible_combinations(
         What never meets.
     synthetic
         The rows to judge.
-    n_groups
-        Number of jackknife groups of training rows.
     """
-    marks, doubts = np.zeros(len(synthetic), dtype=bool), np.zeros(len(synthetic), dtype=np.uint32)
+    marks = np.zeros(len(synthetic), dtype=bool)
+    kept, doubtful, start = Attribution(len(synthetic)), Attribution(len(synthetic)), 0
     columns: dict[str, Codes] = {}
     found = []
     for rule in rules:
@@ -186,16 +192,18 @@ def impossible_combinations(
         width = categories.sizes[rule.second]
         joint = columns[rule.first] * width + columns[rule.second]
         size = categories.sizes[rule.first] * width
-        if len(rule.doubtful):
-            bits = np.zeros(size, dtype=np.uint32)
-            bits[rule.doubtful] = bits_of(rule.groups)
-            doubts |= bits[joint]
+        chances = np.zeros(size)
+        chances[rule.doubtful] = most_kept(rule.exceptions)
+        rows = np.flatnonzero(chances[joint])
+        doubtful.add(rows, start + joint[rows], chances[joint[rows]])
         forbidden = np.zeros(size, dtype=bool)
         forbidden[rule.cells] = True
-        broken = forbidden[joint]
-        if broken.any():
-            marks |= broken
-            found.append((int(broken.sum()), rule, joint[broken]))
+        rows = np.flatnonzero(forbidden[joint])
+        if len(rows):
+            marks[rows] = True
+            kept.add(rows, start + joint[rows], np.full(len(rows), 1 - LEAST_KEPT))
+            found.append((len(rows), rule, joint[rows]))
+        start += size
     pairs = {}
     for count, rule, joint in sorted(found, key=lambda item: -item[0])[:_MOST_PAIRS_LISTED]:
         cells, counts = np.unique(joint, return_counts=True)
@@ -207,11 +215,11 @@ def impossible_combinations(
             examples[text] = int(counts[place])
         pairs[f"{rule.first}, {rule.second}"] = {"rows": count, "examples": examples}
     details = {"rows": int(marks.sum()), "impossible": sum(len(rule.cells) for rule in rules), "pairs": pairs}
-    return *learned_share(marks, doubts, n_groups), details
+    return *rules_interval(marks, kept, doubtful), details
 
 
-def learn_orders(numbers: Floats, pairs: list[tuple[int, int]], groups: Codes) -> Iterator[Order]:
-    """Yield the orders that the training rows keep, and those that they keep but for one group.
+def learn_orders(numbers: Floats, pairs: list[tuple[int, int]]) -> Iterator[Order]:
+    """Yield the orders that the training rows keep, and those that they keep but for a few rows.
 
     An order counts where at least `FEWEST_ROWS` rows have both numbers, both vary, their difference does too, and if
     the columns were independent a share of `FEWEST_DISORDERED` and `FEWEST_EXPECTED` rows would break it.
@@ -222,8 +230,6 @@ def learn_orders(numbers: Floats, pairs: list[tuple[int, int]], groups: Codes) -
         The training rows, NaN where missing, shape [rows, columns].
     pairs
         Pairs of positions of columns in the same unit.
-    groups
-        Jackknife group of each row.
     """
     columns = np.asfortranarray(numbers)
     ordered = [np.sort(column[~np.isnan(column)]) for column in columns.T]
@@ -233,10 +239,10 @@ def learn_orders(numbers: Floats, pairs: list[tuple[int, int]], groups: Codes) -
             continue
         # Most pairs break both orders in the first few rows.
         for rows in (slice(_SAMPLE_ROWS), slice(None)):
-            broken = np.unique(groups[rows][columns[rows, lower] > columns[rows, upper]])
-            if len(broken) > 1:
+            exceptions = int((columns[rows, lower] > columns[rows, upper]).sum())
+            if exceptions > MOST_EXCEPTIONS:
                 break
-        if len(broken) > 1:
+        if exceptions > MOST_EXCEPTIONS:
             continue
         below = np.searchsorted(ordered[upper], quantiles[lower], side="left") / len(ordered[upper])
         difference = columns[:, upper] - columns[:, lower]
@@ -245,11 +251,11 @@ def learn_orders(numbers: Floats, pairs: list[tuple[int, int]], groups: Codes) -
         if n < FEWEST_ROWS or disordered < FEWEST_DISORDERED or disordered * n < FEWEST_EXPECTED:
             continue
         if all(np.ptp(column[both]) > 0 for column in (difference, columns[:, lower], columns[:, upper])):
-            yield Order(lower, upper, int(broken[0]) if len(broken) else -1)
+            yield Order(lower, upper, exceptions)
 
 
 def broken_orders(
-    names: tuple[str, ...], orders: list[Order], numbers: Floats, n_groups: int
+    names: tuple[str, ...], orders: list[Order], numbers: Floats
 ) -> tuple[float, float, float, dict[str, Any]]:
     """Return the share of rows that break an order of the training rows, its interval and its parts.
 
@@ -258,23 +264,24 @@ def broken_orders(
     names
         Names of the columns of numbers.
     orders
-        The orders, with those that one group of training rows breaks.
+        The orders, with the doubtful ones.
     numbers
         The rows to judge, NaN where missing, shape [rows, columns].
-    n_groups
-        Number of jackknife groups of training rows.
     """
-    marks, doubts = np.zeros(len(numbers), dtype=bool), np.zeros(len(numbers), dtype=np.uint32)
+    marks = np.zeros(len(numbers), dtype=bool)
+    kept, doubtful = Attribution(len(numbers)), Attribution(len(numbers))
     counts = {}
-    for order in orders:
-        broken = numbers[:, order.lower] > numbers[:, order.upper]
-        if order.group >= 0:
-            doubts[broken] |= np.uint32(1 << order.group)
+    for place, order in enumerate(orders):
+        broken = np.flatnonzero(numbers[:, order.lower] > numbers[:, order.upper])
+        rule = np.full(len(broken), place)
+        if order.exceptions:
+            doubtful.add(broken, rule, most_kept(np.full(len(broken), order.exceptions)))
             continue
-        marks |= broken
-        counts[f"{names[order.lower]} <= {names[order.upper]}"] = int(broken.sum())
+        kept.add(broken, rule, np.full(len(broken), 1 - LEAST_KEPT))
+        marks[broken] = True
+        counts[f"{names[order.lower]} <= {names[order.upper]}"] = len(broken)
     worst = dict(sorted(counts.items(), key=lambda item: -item[1]))
-    return *learned_share(marks, doubts, n_groups), {"rows": int(marks.sum()), "orders": worst}
+    return *rules_interval(marks, kept, doubtful), {"rows": int(marks.sum()), "orders": worst}
 
 
 def _distinct(numbers: Floats) -> Floats:
@@ -293,10 +300,6 @@ def _drawn(case: Case, pairs: list[Any]) -> tuple[list[Any], str]:
     return [pairs[place] for place in order], f"{len(order):,} of {len(pairs):,} pairs of columns were drawn"
 
 
-def _groups(case: Case) -> Codes:
-    return groups_of(len(case.train), case.generator())
-
-
 def _combination_score(case: Case) -> Score:
     n = len(case.synthetic)
     real = case.root.train
@@ -304,15 +307,14 @@ def _combination_score(case: Case) -> Score:
     def learn() -> tuple[Categories, list[Impossible], str]:
         categories = Categories(case.view, real)
         pairs, note = _drawn(case, list(combinations(categories.sizes, 2)))
-        return categories, list(learn_impossible(categories, real, pairs, _groups(case))), note
+        return categories, list(learn_impossible(categories, real, pairs)), note
 
     categories, rules, note = case.root.share("impossible combinations", learn)
     if len(categories.sizes) < 2:
         return Score(float("nan"), n=n, note="fewer than two columns hold few enough values to be taken as categories")
     if not any(len(rule.cells) for rule in rules):
         return Score(float("nan"), n=n, note="all common values of two columns occur together in the real table")
-    n_groups = int(_groups(case).max()) + 1
-    value, low, high, details = impossible_combinations(categories, rules, case.synthetic, n_groups)
+    value, low, high, details = impossible_combinations(categories, rules, case.synthetic)
     return Score(value, low, high, n=n, note=note, details=details)
 
 
@@ -324,11 +326,10 @@ def _order_score(case: Case) -> Score:
         pair for pair in combinations(range(len(names)), 2) if len({names[place] in dates for place in pair}) == 1
     ]
     pairs, note = _drawn(case, same_kind)
-    orders = case.root.share("orders", lambda: list(learn_orders(real.coded.numbers, pairs, _groups(case))))
-    if not any(order.group < 0 for order in orders):
+    orders = case.root.share("orders", lambda: list(learn_orders(real.coded.numbers, pairs)))
+    if not any(order.exceptions == 0 for order in orders):
         return Score(float("nan"), n=n, note="no two columns of numbers or of dates keep an order in the real table")
-    n_groups = int(_groups(case).max()) + 1
-    value, low, high, details = broken_orders(names, orders, case.synthetic.coded.numbers, n_groups)
+    value, low, high, details = broken_orders(names, orders, case.synthetic.coded.numbers)
     return Score(value, low, high, n=n, note=note, details=details)
 
 

@@ -139,7 +139,7 @@ class Comparison:
                 said += (
                     "; all gates met"
                     if not failed
-                    else f"; not met: {', '.join(METRICS[v.metric].title for v in failed)}"
+                    else f"; not met: {'; '.join(METRICS[v.metric].title for v in failed)}"
                 )
             lines.append(said + ".")
         notes = dict.fromkeys(note for evaluation in self.evaluations.values() for note in evaluation.notes)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from synthkit.evaluation.case import Case, Marks, Rows
 from synthkit.evaluation.intervals import Floats, groups_of, jackknife_interval
+from synthkit.evaluation.learned import selection_half_width
 from synthkit.evaluation.metric import Metric
 from synthkit.evaluation.records import Score
 from synthkit.evaluation.view import TableView
@@ -37,8 +38,6 @@ _CELLS_PER_ROW = 2
 # Below this share of the variance of a column, that of the rows where the other column is present is computed anew.
 _CANCELLED = 1e-4
 _MOST_LISTED = 20
-_DRAWS = 500
-_NORMAL = 1.959963984540054
 
 
 class Side:
@@ -187,8 +186,8 @@ def _shares(counts: Floats) -> Floats:
 def pair_trends(real: Side, synthetic: Side, pairs: list[tuple[str, str]]) -> tuple[Floats, Floats]:
     """Return CorrelationSimilarity of two numbers or dates and ContingencySimilarity of other pairs.
 
-    Numbers that meet a category are cut into ten bins between the extremes of their own table, so that the same bin
-    means other numbers in the real and in the synthetic table; a missing number and the largest one share a bin.
+    Numbers that meet a category are cut into ten bins between the extremes of their own table; a missing number and
+    the largest one share a bin.
 
     Returns
     -------
@@ -215,10 +214,7 @@ def pair_trends(real: Side, synthetic: Side, pairs: list[tuple[str, str]]) -> tu
 
 
 def _contingency(real: Side, synthetic: Side, first: str, second: str) -> tuple[Floats, Floats]:
-    """Return 1 minus the total variation of two contingency tables, and Cramer's V of the real one, each [1 + groups].
-
-    The bins of numbers are those of all rows.
-    """
+    """Return 1 minus the total variation of two contingency tables, and Cramer's V of the real one: [1 + groups]."""
     cells, width = _cells(real, synthetic, first, second)
     size = int(max(cells[0].max(), cells[1].max())) + 1
     occupied = np.arange(size)
@@ -249,10 +245,7 @@ def _without_group(real: Side, synthetic: Side, first: str, second: str, group: 
 
 
 def cramers_v(counts: Floats, first: Codes, second: Codes) -> Floats:
-    """Return Cramer's V of tables of counts [tables, cells] with the categories of each cell.
-
-    Shape [tables]; NaN where a side has a single category.
-    """
+    """Return Cramer's V of counts [tables, cells] with the categories of each cell; NaN where a side has only one."""
     fewest, expected = np.full(len(counts), np.inf), np.ones_like(counts)
     for codes in (first, second):
         size = int(codes.max()) + 1
@@ -328,8 +321,8 @@ def _pair_score(case: Case, *, related: bool) -> Score:
     scores, strengths = case.share("pair trends of SDMetrics", lambda: pair_trends(*sides_of(case), pairs))
     kept = strengths[0] > 1 if related else np.ones(len(pairs), dtype=bool)
     none = "no two columns are related strongly enough in the real table" if related else "no pair has values in both"
-    error = selection_error(scores[0], strengths, case.generator()) if related else 0.0
-    score = _mean_score(scores[:, kept], len(case.synthetic), none, error)
+    more = selection_half_width(scores[0], strengths, case.generator()) if related else 0.0
+    score = _mean_score(scores[:, kept], len(case.synthetic), none, more)
     if score.applies and len(pairs) < n_pairs:
         score = replace(score, note=f"{len(pairs):,} of {n_pairs:,} pairs were drawn")
     values = zip(pairs, scores[0], kept, strict=True)
@@ -345,37 +338,8 @@ def _drawn_pairs(case: Case) -> tuple[list[tuple[str, str]], int]:
     return [pairs[place] for place in order], len(pairs)
 
 
-def selection_error(values: Floats, strengths: Floats, generator: np.random.Generator) -> float:
-    """Return the standard error that a mean owes to which items count: those with a strength above 1.
-
-    Strengths are drawn around those on all rows with twice their jackknife variance and their covariances: this is how
-    far those of another table lie from those of this one, whose true strengths are not known either.
-
-    Parameters
-    ----------
-    values
-        What the mean is over, NaN where an item never counts, shape [items].
-    strengths
-        Strengths on all rows, then without each group, shape [1 + groups, items].
-    generator
-        Where randomness comes from.
-    """
-    strengths = strengths[:, ~np.isnan(values)]
-    values, groups = values[~np.isnan(values)], len(strengths) - 1
-    if groups < 2:
-        return 0.0
-    without = np.where(np.isnan(strengths[1:]), strengths[0], strengths[1:])
-    deviations = (without - without.mean(axis=0)) * np.sqrt(2 * (groups - 1) / groups)
-    counts = (strengths[0] + generator.standard_normal((_DRAWS, groups)) @ deviations > 1).astype(np.float64)
-    counts = counts[counts.any(axis=1)]
-    return float((counts @ values / counts.sum(axis=1)).std()) if len(counts) else 0.0
-
-
-def _mean_score(scores: Floats, n: int, none: str, error: float = 0.0) -> Score:
-    """Turn [on all rows, without group 0, ...] x [items] into a score; items without a value are left out.
-
-    A standard error is added to that of the jackknife.
-    """
+def _mean_score(scores: Floats, n: int, none: str, more: float = 0.0) -> Score:
+    """Turn [on all rows, without group 0, ...] x [items] into a score; items without a value are left out."""
     scores = scores[:, ~np.isnan(scores[0])]
     if not scores.size:
         return Score(float("nan"), n=n, direction="higher", note=none)
@@ -384,7 +348,7 @@ def _mean_score(scores: Floats, n: int, none: str, error: float = 0.0) -> Score:
     value = float(means[0])
     if len(means) == 1:
         return Score(value, n=n, direction="higher")
-    half = float(np.hypot(jackknife_interval(value, means[1:])[1] - value, _NORMAL * error))
+    half = float(np.hypot(jackknife_interval(value, means[1:])[1] - value, more))
     return Score(value, max(0.0, value - half), min(1.0, value + half), n=n, direction="higher")
 
 

@@ -138,3 +138,15 @@ def test_a_suite_written_out_is_read_back() -> None:
     suite = parse_suite("name: mine\nmetrics: [copied]\ngates: [{metric: copied, comparison: <, threshold: 0.5}]")
     assert Suite.model_validate(suite.model_dump()) == suite
     assert [verdict.status for verdict in suite.verdicts({"copied": Score(0.1)}, {})] == ["pass"]
+
+
+def test_a_suite_of_the_first_format_is_still_read() -> None:
+    suite = load_suite(ROOT / "tests" / "golden" / "suite-v1.yaml")
+    assert suite.format_version == 1
+    assert [(gate.metric, gate.comparison, gate.threshold) for gate in suite.gates] == [
+        ("copied", "<=", 0.001),
+        ("copy_excess", "<=", 0.001),
+        ("near_copied", "<=", 0.03),
+    ]
+    assert {gate.relative_to for gate in suite.gates} == {"ceiling", "absolute"}
+    assert all(gate.required and gate.bound == "low" for gate in suite.gates)

@@ -184,7 +184,7 @@ def compared_tables(comparison: Comparison) -> list[ComparedTable]:
     found = []
     for place, (name, evaluation) in enumerate(comparison.evaluations.items()):
         status, said, rests = contents.overall(evaluation)
-        failed = ", ".join(METRICS[verdict.metric].title for verdict in evaluation.failed)
+        failed = "; ".join(METRICS[verdict.metric].title for verdict in evaluation.failed)
         rows = f"{evaluation.rows['synthetic']:,} rows"
         found.append(
             ComparedTable(name, mark_of(place), rows, status, said, f"Not met: {failed}." if failed else rests)

@@ -18,8 +18,8 @@ from synthkit.evaluation.report.scale import Scale, scale_of
 _INDEPENDENT = "#566070"
 _INK = "#1b2430"
 _BAND = "#f5f7f9"
-# Colours of Okabe and Ito but for the blue, which is that of real rows.
-_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# Colours of Okabe and Ito but for the blue, which is that of real rows, and the yellow, too pale for an arm.
+_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 # What plotly calls a form, and the same as a path in a square of 14 units.
 _FORMS = (
     ("circle", "M7 2a5 5 0 1 0 .001 0Z"),
