@@ -72,6 +72,8 @@ class Limits:
         Rows of either kind in a search of nearest neighbours.
     training
         Rows that a utility model learns from.
+    published
+        Rows that the boosted trees of the published scores ``tstr`` and ``trtr`` learn from.
     testing
         Held-out rows that a utility model is tested on.
     pairs
@@ -83,6 +85,7 @@ class Limits:
     linear_control: int = 5_000
     neighbours: int = 5_000
     training: int = 50_000
+    published: int = 200_000
     testing: int = 50_000
     pairs: int = 10_000
 
