@@ -347,7 +347,8 @@ METRICS = (
         "would if the two columns were independent: a husband who is female. Categories count, and numbers with at "
         "most 50 values; missing is a value too.",
         lies="Values are compared in twos, so what three columns together rule out is not seen, nor is what rare "
-        "values rule out. What never happened in the training rows is not always impossible: see the ceiling.",
+        "values rule out. What never happened in the training rows is not always impossible: see the ceiling. "
+        "The interval reaches far down where one combination makes up the score: one real row can make it possible.",
         good="As the ceiling, which is near 0.",
         rows="every row; at most 10,000 pairs of columns, without those with more than 1,000 labels",
         compute=_combination_score,
@@ -365,7 +366,8 @@ METRICS = (
         "exceeds in training rows: an end before its start. An order counts where 100 training rows or more have both "
         "values, and where independent columns would break it in at least 1 % of the rows and in at least ten.",
         lies="Two columns that have nothing to do with each other can keep an order for reasons of scale. Orders that "
-        "a single training row breaks do not count.",
+        "a single training row breaks do not count, so the interval reaches far down where one order makes up the "
+        "score.",
         good="As the ceiling, which is near 0.",
         rows="every row; at most 10,000 pairs of columns",
         compute=_order_score,

@@ -30,7 +30,6 @@ CORRELATION_THRESHOLD = 0.5
 ASSOCIATION_THRESHOLD = 0.3
 # SDMetrics counts a label that the real table lacks as this many real rows.
 _UNSEEN_COUNT = 1e-6
-# It rounds numbers to so many decimals before it compares their distributions.
 _DECIMALS = 14
 # At most so many cells of contingency tables are held at once, and beyond this many per row only occupied ones.
 _MOST_CELLS = 1_000_000
@@ -309,8 +308,8 @@ def by_column(columns: dict[str, Floats], case: Case) -> Score:
     score = _mean_score(scores, len(case.synthetic), "no column has values in both tables")
     found = {name: float(values[0]) for name, values in columns.items() if not np.isnan(values[0])}
     left_out = [name for name in columns if name not in found]
-    details = {"columns": dict(sorted(found.items(), key=lambda item: item[1])), "left out": left_out}
-    return replace(score, details=details)
+    worst = dict(sorted(found.items(), key=lambda item: item[1]))
+    return replace(score, details={"columns": worst, "left out": left_out})
 
 
 def _pair_score(case: Case, *, related: bool) -> Score:
@@ -325,8 +324,8 @@ def _pair_score(case: Case, *, related: bool) -> Score:
     score = _mean_score(scores[:, kept], len(case.synthetic), none, more)
     if score.applies and len(pairs) < n_pairs:
         score = replace(score, note=f"{len(pairs):,} of {n_pairs:,} pairs were drawn")
-    values = zip(pairs, scores[0], kept, strict=True)
-    found = {", ".join(pair): float(value) for pair, value, keep in values if keep and not np.isnan(value)}
+    counted = np.flatnonzero(kept & ~np.isnan(scores[0]))
+    found = {", ".join(pairs[place]): float(scores[0, place]) for place in counted}
     worst = dict(sorted(found.items(), key=lambda item: item[1])[:_MOST_LISTED])
     return replace(score, details={"pairs": worst, "number of pairs": len(found)})
 
@@ -346,10 +345,9 @@ def _mean_score(scores: Floats, n: int, none: str, more: float = 0.0) -> Score:
     # An item that one group alone makes computable says nothing about the spread.
     means = np.where(np.isnan(scores), scores[0], scores).mean(axis=1)
     value = float(means[0])
-    if len(means) == 1:
-        return Score(value, n=n, direction="higher")
-    half = float(np.hypot(jackknife_interval(value, means[1:])[1] - value, more))
-    return Score(value, max(0.0, value - half), min(1.0, value + half), n=n, direction="higher")
+    half = float(np.hypot(jackknife_interval(value, means[1:])[1] - value, more)) if len(means) > 1 else np.nan
+    low, high = np.clip([value - half, value + half], 0, 1).tolist()
+    return Score(value, low, high, n=n, direction="higher")
 
 
 _SOURCE = "SDMetrics 0.32"
@@ -393,8 +391,7 @@ METRICS = (
         meaning="All pairs of columns agree with the real ones to {percent}, as SDMetrics counted until 2025.",
         reading="Column Pair Trends over all pairs of columns, related or not, for comparison with published tables: "
         "nearly all of them come from versions of SDMetrics without thresholds.",
-        lies="Most pairs of most tables are nearly independent, so independent columns score above 0.9. Its bins are "
-        "those of `column_pair_trends`.",
+        lies="Most pairs of most tables are nearly independent, so independent columns score above 0.9.",
         good="As the ceiling, and clearly above the floor.",
         rows=_PAIRS,
         compute=lambda case: _pair_score(case, related=False),

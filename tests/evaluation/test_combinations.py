@@ -9,9 +9,14 @@ from itertools import combinations, permutations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from synthkit.evaluation.case import Case, Limits
 from synthkit.evaluation.combinations import METRICS
+from synthkit.evaluation.intervals import mean_interval
+from synthkit.evaluation.learned import LEAST_KEPT, Attribution, most_kept, rules_interval
 from synthkit.evaluation.reading import Options, read_case
 from synthkit.evaluation.records import Score
 
@@ -216,3 +221,75 @@ def test_small_wide_and_odd_tables_get_a_score_or_a_clause(rows: int) -> None:
     for metric in METRICS:
         score = metric.compute(case_of(frame, frame.sample(frac=1, random_state=0)))
         assert score.value == 0 or score.note
+
+
+def attribution(broken: np.ndarray, chances: list[float]) -> Attribution:
+    """Take in the rows [rows, rules] that break each rule."""
+    found = Attribution(len(broken))
+    for rule, chance in enumerate(chances):
+        rows = np.flatnonzero(broken[:, rule])
+        found.add(rows, np.full(len(rows), rule), np.full(len(rows), chance))
+    return found
+
+
+@given(st.integers(0, 1000), st.integers(1, 5), st.integers(1, 60))
+def test_the_interval_of_rules_holds_that_of_wilson_and_stays_within_0_and_1(seed: int, rules: int, rows: int) -> None:
+    random = np.random.default_rng(seed)
+    broken, doubtful = (random.random((rows, rules)) < 0.3 for _ in range(2))
+    marks = broken.any(axis=1)
+    first, second = attribution(broken, [0.95] * rules), attribution(doubtful, [*random.random(rules)])
+    value, low, high = rules_interval(marks, first, second)
+    wilson = mean_interval(marks)
+    assert value == wilson[0] == marks.mean()
+    assert 0 <= low <= wilson[1] <= value <= wilson[2] <= high <= 1
+    nothing = Attribution(rows)
+    assert rules_interval(marks, nothing, nothing) == pytest.approx(wilson)
+
+
+def test_two_rules_that_the_same_rows_break_count_once() -> None:
+    broken = np.zeros((100, 3), dtype=bool)
+    broken[:20] = [True, True, False]
+    broken[10:15, 2] = True
+    once, twins = attribution(broken[:, :1], [0.95]), attribution(broken, [0.95] * 3)
+    every = np.ones(100, dtype=bool)
+    assert twins.squares(every) == once.squares(every) == pytest.approx((0.95 * 0.2) ** 2)
+    apart = attribution(np.eye(4, dtype=bool).repeat(5, axis=0), [0.5, 0.5, 1.0, 0.0])
+    assert apart.squares(np.ones(20, dtype=bool)) == pytest.approx((0.125**2) * 2 + 0.25**2)
+    assert apart.squares(np.zeros(20, dtype=bool)) == 0
+
+
+def test_limits_of_how_often_a_rule_is_kept_miss_in_one_table_of_twenty_at_most() -> None:
+    counts = np.arange(60)
+    limits = most_kept(counts)
+    assert (np.diff(limits) < 0).all()
+    for expected in np.linspace(0.01, 6, 200):
+        chances, kept = stats.poisson.pmf(counts, expected), np.exp(-expected)
+        assert chances[limits < kept].sum() <= 0.05 + 1e-9
+        assert LEAST_KEPT <= kept or chances[0] <= 0.05
+
+
+def test_what_one_real_row_rules_out_or_in_is_within_the_interval() -> None:
+    real = family(0, 500)
+    synthetic = family(1, 400)
+    synthetic.loc[np.flatnonzero(synthetic["role"] == "wife")[:60], "sex"] = "male"
+    without = scored("impossible_combinations", real, synthetic)
+    exception = real.copy()
+    exception.loc[np.flatnonzero(exception["role"] == "wife")[0], "sex"] = "male"
+    one = scored("impossible_combinations", exception, synthetic)
+    assert without.value - one.value == 60 / 400
+    assert without.low <= one.value + 0.05 * 60 / 400
+    assert one.high >= one.value + 0.95 * 60 / 400
+
+
+def test_an_order_that_one_real_row_breaks_is_within_the_interval() -> None:
+    real, synthetic = trip(0, 400), trip(1, 300)
+    synthetic.loc[:40, "part"] = 500.0
+    synthetic.loc[:40, "whole"] = 400.0
+    exception = real.copy()
+    exception.loc[0, ["part", "whole"]] = [500.0, 400.0]
+    without, one = (scored("broken_orders", table, synthetic) for table in (real, exception))
+    assert without.value == 41 / 300
+    assert one.value == 0
+    # Kept by at most 0.95 of other tables, and by at least 0.05.
+    assert one.high >= 0.95 * without.value
+    assert without.low <= 0.05 * without.value

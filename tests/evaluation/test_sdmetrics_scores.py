@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from synthkit.evaluation import sdmetrics_scores, validity
 from synthkit.evaluation.case import Case, Limits
+from synthkit.evaluation.intervals import jackknife_interval
+from synthkit.evaluation.learned import selection_half_width
 from synthkit.evaluation.reading import Options, read_case
 from synthkit.evaluation.records import Score
 
@@ -184,3 +186,59 @@ def test_data_structure_names_the_columns_of_another_type() -> None:
     score: Score = METRICS["data_structure"].compute(case_of(real, real.assign(count=real["count"].astype(float))))
     assert score.value == score.low == score.high == pytest.approx(1 / 3)
     assert score.details["columns"] == {"count": "int64 in the real table, float64 in the synthetic one"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cramers_v_of_every_table_is_that_of_scipy(seed: int) -> None:
+    from scipy.stats.contingency import association
+
+    random = np.random.default_rng(seed)
+    tables = random.integers(1, 30, (4, 3, 5)) * random.integers(0, 2, (4, 3, 5)) + np.eye(3, 5, dtype=int)
+    tables[:, 0] += 1
+    cells = np.arange(15)
+    found = sdmetrics_scores.cramers_v(tables.reshape(4, 15).astype(float), cells // 5, cells % 5)
+    assert found == pytest.approx([association(table, method="cramer") for table in tables], abs=1e-12)
+    single = np.array([[3.0, 4.0, 0.0, 0.0]])
+    assert np.isnan(sdmetrics_scores.cramers_v(single, cells[:4] // 2, cells[:4] % 2)).all()
+
+
+def test_the_strength_of_a_pair_without_a_group_is_that_of_the_other_rows() -> None:
+    case = case_of(make(4, 200), make(5, 150))
+    real, synthetic = sdmetrics_scores.sides_of(case)
+    pairs = [("size", "weight"), ("score", "day"), ("town", "flag"), ("town", "street")]
+    _, strengths = sdmetrics_scores.pair_trends(real, synthetic, pairs)
+    assert strengths.shape == (real.n_groups + 1, len(pairs))
+    for group in (0, 7):
+        left = real.groups != group
+        for place, (first, second) in enumerate(pairs[:2]):
+            columns = pd.DataFrame({name: real.numbers(name)[left] for name in (first, second)})
+            assert strengths[group + 1, place] == pytest.approx(abs(columns.corr().iloc[0, 1]) / 0.5)
+        for place, names in enumerate(pairs[2:], start=2):
+            codes = [np.unique(real.labels(name)[left], return_inverse=True)[1] for name in names]
+            table = pd.crosstab(*codes).to_numpy(float)
+            rows, columns_found = np.divmod(np.arange(table.size), table.shape[1])
+            alone = sdmetrics_scores.cramers_v(table.reshape(1, -1), rows, columns_found)[0]
+            assert strengths[group + 1, place] == pytest.approx(alone / 0.3)
+
+
+def test_pairs_near_the_threshold_widen_the_interval_and_clear_ones_do_not() -> None:
+    random = np.random.default_rng(0)
+    values, noise = np.array([0.9, 0.8, 0.5, np.nan]), random.normal(size=(20, 4)) / 1000
+    clear = np.vstack([np.full((1, 4), 2.0), 2 + noise])
+    near = clear - np.array([0, 0, 1, 1])
+    assert selection_half_width(values, clear, np.random.default_rng(0)) == pytest.approx(0, abs=1e-12)
+    # The third counts in half of the tables: the mean is 0.85 or 0.733.
+    found = selection_half_width(values, near, np.random.default_rng(0))
+    assert found == pytest.approx(1.96 * (0.85 - 2.2 / 3) / 2, rel=0.02)
+    assert selection_half_width(values, clear[:1], np.random.default_rng(0)) == 0
+
+
+def test_the_interval_is_never_shorter_than_with_the_pairs_held_fixed() -> None:
+    case = case_of(make(1, 100), make(2, 100))
+    score = METRICS["column_pair_trends"].compute(case)
+    pairs = sdmetrics_scores._drawn_pairs(case)[0]
+    scores, strengths = sdmetrics_scores.pair_trends(*sdmetrics_scores.sides_of(case), pairs)
+    kept = scores[:, (strengths[0] > 1) & ~np.isnan(scores[0])]
+    fixed = jackknife_interval(score.value, np.where(np.isnan(kept), kept[0], kept).mean(axis=1)[1:])
+    assert score.low <= max(0, fixed[0])
+    assert score.high >= min(1, fixed[1])
