@@ -32,4 +32,6 @@ lint: $(READY) ## check style, types and layers
 	$(BIN)/lint-imports
 
 bench: $(READY) ## measure against peers (hours; SYNTHKIT_DATA names the folder with the tables)
+	$(BIN)/python evaluation/benchmarks/evaluate.py
+	$(BIN)/python evaluation/benchmarks/intervals.py
 	$(BIN)/python evaluation/benchmarks/tables.py

@@ -50,6 +50,9 @@ class Detection:
         if self.note:
             return Score(float("nan"), n=self.n, direction="half", note=self.note)
         value, low, high = auc_interval(self.positive, self.negative)
+        if np.ptp(np.concatenate([self.positive, self.negative])) == 0:
+            # Trees need 20 rows in a leaf: a constant says nothing, however certain it looks.
+            return Score(value, 0.0, 1.0, n=self.n, direction="half", note="with so few rows the model stays constant")
         return Score(value, *cross_validated_interval(value, low, high, _FOLDS), n=self.n, direction="half")
 
 

@@ -30,6 +30,7 @@ CORRELATION_THRESHOLD = 0.5
 ASSOCIATION_THRESHOLD = 0.3
 # SDMetrics counts a label that the real table lacks as this many real rows.
 _UNSEEN_COUNT = 1e-6
+_N_BINS = 10
 _DECIMALS = 14
 # At most so many cells of contingency tables are held at once, and beyond this many per row only occupied ones.
 _MOST_CELLS = 1_000_000
@@ -86,6 +87,16 @@ class Side:
         edges = np.histogram_bin_edges(values[~np.isnan(values) & (self.groups != without)])
         # As in SDMetrics a missing number is sorted beyond the last edge, where the largest number lies too.
         return np.digitize(values, edges)
+
+    def can_be_cut(self, name: str, without: int = -1) -> bool:
+        """Tell whether ten bins fit between the extremes; floats as large as dates leave no room about a constant."""
+        values = self.numbers(name)
+        present = values[~np.isnan(values) & (self.groups != without)]
+        if len(present) == 0:
+            return True
+        low, high = float(present.min()), float(present.max())
+        low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
+        return bool((np.diff(np.linspace(low, high, _N_BINS + 1)) > 0).all())
 
     def groups_at_the_ends(self, name: str) -> set[int]:
         """Return the groups that hold the smallest and the largest number: the bins are others without them."""
@@ -203,11 +214,17 @@ def pair_trends(real: Side, synthetic: Side, pairs: list[tuple[str, str]]) -> tu
         strengths[:, numeric] = np.abs(correlations[0]) / CORRELATION_THRESHOLD
     others = np.setdiff1d(np.arange(len(pairs)), numeric)
     ends = {name: real.groups_at_the_ends(name) | synthetic.groups_at_the_ends(name) for name in real.numeric}
+    uncut = {name for name in real.numeric if not (real.can_be_cut(name) and synthetic.can_be_cut(name))}
     for place in others:
         first, second = pairs[place]
+        if uncut & {first, second}:
+            continue
         scores[:, place], association = _contingency(real, synthetic, first, second)
         strengths[:, place] = association / ASSOCIATION_THRESHOLD
         for group in ends.get(first, set()) | ends.get(second, set()):
+            cut = [name for name in (first, second) if name in real.numeric]
+            if not all(side.can_be_cut(name, group) for side in (real, synthetic) for name in cut):
+                continue
             scores[group + 1, place] = _without_group(real, synthetic, first, second, group)
     return scores, strengths
 

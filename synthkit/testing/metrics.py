@@ -211,6 +211,7 @@ def awkward_tables() -> dict[str, Tables]:
         "constant columns": _drawn(_constant, Options("same", (), ("same",), 0)),
         "many categories": _drawn(_many_categories, Options("label", ("flag",), ("flag",), 0)),
         "many columns": _drawn(_many_columns, Options("column 0", (), (), 0)),
+        "a date that is always the same": (real, made.assign(begin=made["begin"].iloc[0]), test, _EVERYTHING),
         "bad cells": (real, made.assign(age=made["age"].astype(object).where(made.index > 3, "x")), test, _EVERYTHING),
     }
 

@@ -119,3 +119,11 @@ def test_the_scores_on_both_scales_come_from_the_same_predictions() -> None:
         assert scores[score] == sdmetrics_score(scores[area])
     assert tree_detection(case) is tree_detection(case)
     assert tree_detection(case).score() == scores["c2st_tree"]
+
+
+def test_a_model_that_cannot_learn_from_so_few_rows_is_no_evidence() -> None:
+    frame = pd.DataFrame({"a": np.arange(12.0)})
+    view = TableView(frame)
+    found = detection_score(view, view.code(frame), view.code(frame + 100), scoring_generator(0), model="trees")
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
+    assert "so few rows" in found.note

@@ -242,3 +242,26 @@ def test_the_interval_is_never_shorter_than_with_the_pairs_held_fixed() -> None:
     fixed = jackknife_interval(score.value, np.where(np.isnan(kept), kept[0], kept).mean(axis=1)[1:])
     assert score.low <= max(0, fixed[0])
     assert score.high >= min(1, fixed[1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_date_that_is_always_the_same_is_left_out_of_the_pairs_as_in_sdmetrics(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 30, 60), unit="D")
+    real = pd.DataFrame({"a": random.random(60), "b": random.choice(list("xyz"), 60), "day": days})
+    same = real.sample(frac=1, random_state=seed, ignore_index=True)
+    same["day"] = pd.Series(pd.Timestamp("2024-01-05"), index=same.index).astype("datetime64[ns]")
+    case, _ = read_case(real, same, real, Options())
+    found = {name: METRICS[name].compute(case).value for name in NAMES}
+    kinds = {"a": "numerical", "b": "categorical", "day": "datetime"}
+    metadata = {"columns": {name: {"sdtype": kind} for name, kind in kinds.items()}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from sdmetrics.reports.single_table import QualityReport
+
+        report = QualityReport()
+        report.real_correlation_threshold = report.real_association_threshold = 0
+        report.generate(real, same, metadata, verbose=False)
+    expected = dict(report.get_properties().itertuples(index=False))
+    assert found["column_shapes"] == pytest.approx(expected["Column Shapes"], abs=1e-9)
+    assert found["column_pair_trends_all"] == pytest.approx(expected["Column Pair Trends"], abs=1e-9)
