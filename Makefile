@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench
+.PHONY: help venv demo test lint bench browser
 
 help: ## show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -22,8 +22,15 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## fit, balance and evaluate a real imbalanced table
 	$(BIN)/synthkit demo
 
-test: $(READY) ## run the tests
+test: $(READY) browser ## run the tests
 	$(BIN)/python -m pytest
+
+# The tests open the report in a real browser. Where it is missing and cannot be installed, they say so and are skipped.
+browser: ## install Chromium for the tests, where that is possible
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	echo "Chromium cannot be installed here: the tests of the report in a browser will be skipped"
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff check .
