@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from synthkit.evaluation.distances import compare_numbers
 from synthkit.evaluation.intervals import Floats, groups_of, jackknife_interval
 from synthkit.evaluation.metric import Metric
 from synthkit.evaluation.records import Score
@@ -118,17 +119,12 @@ def _n_groups(groups: tuple[Groups, Groups]) -> int:
 def _kolmogorov_smirnov(real: Floats, synthetic: Floats, groups: tuple[Groups, Groups]) -> Floats:
     """Return the largest distance of two distribution functions, on all rows and without each group."""
     n_groups = _n_groups(groups)
-    kept = ~np.isnan(real), ~np.isnan(synthetic)
-    if not kept[0].any() or not kept[1].any():
-        return np.full(n_groups + 1, float(kept[0].any() != kept[1].any()))
-    values, places = np.unique(np.concatenate([real[kept[0]], synthetic[kept[1]]]), return_inverse=True)
-    split = int(kept[0].sum())
-    shares = [
-        np.cumsum(_shares(place, group[keep], len(values), n_groups), axis=1)
-        for place, group, keep in zip((places[:split], places[split:]), groups, kept, strict=True)
-    ]
-    difference: Floats = np.abs(shares[0] - shares[1]).max(axis=1)
-    return difference
+    members = np.minimum(groups[0], n_groups - 1), np.minimum(groups[1], n_groups - 1)
+    compared = compare_numbers(real, synthetic, members, n_groups)
+    if compared is None:
+        return np.full(n_groups + 1, float(np.isnan(real).all() != np.isnan(synthetic).all()))
+    without_groups = np.abs(compared.without_groups).max(axis=1)
+    return np.concatenate([[np.abs(compared.difference).max()], without_groups])
 
 
 def _total_variation(
