@@ -286,6 +286,10 @@ def systematic(weights: Array, n: int, rng: np.random.Generator) -> NDArray[np.i
 
 def systematic_subset(weights: Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """``n`` different row numbers, drawn in proportion to weights as far as no row's chance exceeds one."""
+    largest = weights.max()
+    if not 1e-100 < largest < 1e100:
+        # Their sum would vanish or overflow.
+        weights = weights / largest
     chance = weights * (n / weights.sum())
     for _ in range(20):
         sure = chance >= 1.0
@@ -293,7 +297,9 @@ def systematic_subset(weights: Array, n: int, rng: np.random.Generator) -> NDArr
         total = chance[~sure].sum()
         if total <= 0 or abs(total - left) < 1e-6:
             break
-        chance = np.where(sure, 1.0, chance * (left / total))
+        # In this order nothing overflows, however small the weights: none of these chances exceeds their total.
+        chance[~sure] = chance[~sure] * left / total
+        chance[sure] = 1.0
     order = rng.permutation(len(weights))
     running = np.cumsum(np.minimum(chance[order], 1.0))
     # no chance exceeds one, so no two marks fall on the same row

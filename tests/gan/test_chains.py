@@ -289,6 +289,12 @@ def test_a_subset_has_as_many_different_rows_as_asked_for(weights, data, seed):
     assert set(drawn.tolist()) <= set(range(len(weights)))
 
 
+def test_a_subset_with_the_smallest_of_all_weights_is_whole():
+    for weights in ([1.0, 5e-324], [5e-324, 5e-324], [1e308, 5e-324, 1.0]):
+        drawn = systematic_subset(np.array(weights), 2, np.random.default_rng(0))
+        assert len(set(drawn.tolist())) == 2
+
+
 def test_a_subset_of_very_uneven_rows_is_whole():
     weights = np.exp(np.random.default_rng(0).normal(0, 60, 500))
     assert len(np.unique(systematic_subset(weights, 400, np.random.default_rng(1)))) == 400
