@@ -37,7 +37,7 @@ INTERVALS = {
 CEILINGS = {
     "held-out": "real held-out rows in place of the synthetic ones",
     "halves": "one half of the held-out rows in place of the synthetic ones, the other half held out",
-    "training": "the training rows in place of the synthetic ones",
+    "training": "training rows in place of the synthetic ones, as many as there are of these",
     "none": "none",
 }
 HEAD = """\

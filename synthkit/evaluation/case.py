@@ -167,16 +167,25 @@ class Case:
         ----------
         kind
             "held-out": all held-out rows do; "halves": one half of them does, and the other half is held out, for
-            metrics that compare with held-out rows; "training": the training rows do, for metrics that train on the
-            synthetic table; "none": there is no such case.
+            metrics that compare with held-out rows; "training": the training rows do, as many as there are synthetic
+            ones, for metrics that train on the synthetic table; "none": there is no such case.
         """
         if kind == "none":
             return None
         return self.root.share(f"case: {kind}", lambda: self.root._real(kind))
 
+    @property
+    def is_training_table(self) -> bool:
+        """Whether the very training rows play the synthetic table: what was learned from them need not be again."""
+        return self.role == "ceiling" and self.synthetic is self.root.train
+
     def _real(self, kind: Ceiling) -> Case:
-        if kind != "halves":
-            return self._control("ceiling", self.test if kind == "held-out" else self.train)
+        if kind == "held-out":
+            return self._control("ceiling", self.test)
+        if kind == "training":
+            fewer = len(self.synthetic) < len(self.train)
+            drawn = self.generator().permutation(len(self.train))[: len(self.synthetic)]
+            return self._control("ceiling", self.train.take(drawn) if fewer else self.train)
         order = self.generator().permutation(len(self.test))
         half = len(order) // 2
         return self._control("ceiling", self.test.take(order[half:]), self.test.take(order[:half]))

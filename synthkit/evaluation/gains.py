@@ -83,8 +83,8 @@ def utility_gap(case: Case, model: ModelName) -> Score:
     -------
     Score
         ROC AUC (R2 for a number) of the model trained on real rows minus that of the one trained on synthetic rows,
-        with a paired jackknife interval over the held-out rows. In a ceiling both are the same model, and the gap is 0.
-        The details hold every measure of both, and of the model trained on both tables.
+        with a paired jackknife interval over the held-out rows. In a ceiling with as many training as synthetic rows
+        both are the same model, and the gap is 0. The details hold every measure of both, and of the model trained on both tables.
     """
     problem = obstacle(case)
     if problem:
@@ -115,7 +115,7 @@ def _groups(case: Case) -> Codes:
 
 def _measured(case: Case, model: ModelName, source: Source) -> Floats:
     """Return the measures of a model on all held-out rows and without each group, shape [1 + groups, measures]."""
-    if source == "real" or (source == "synthetic" and case.role == "ceiling"):
+    if source == "real" or (source == "synthetic" and case.is_training_table):
         source, case = "real", case.root
     task, answers = prediction_task(case), trained(case, model, source).answers
     return case.share(
@@ -132,7 +132,7 @@ def _difference(first: Floats, second: Floats) -> tuple[float, float, float]:
 
 def _note(case: Case, task: PredictionTask, model: ModelName) -> str:
     """Return the measure, and which classes the synthetic rows lack."""
-    absent = () if case.role == "ceiling" else trained(case, model, "synthetic").absent
+    absent = () if case.is_training_table else trained(case, model, "synthetic").absent
     if not absent:
         return task.measures[0]
     if len(absent) >= len(task.classes) - 1:
@@ -322,7 +322,8 @@ def _gap_metric(model: ModelName) -> Metric:
         meaning=f"Trained on synthetic in place of real rows, {words} loses {{value}} ({{measure}}).",
         reading=f"What {words} loses on real held-out rows when it learns from synthetic instead of real rows. "
         f"Measured by {_MAIN}. Both models answer the same rows, so the interval is that of a paired difference.",
-        lies="The two tables may differ in size, and more rows make a better model whatever their quality. A target "
+        lies="More rows make a better model whatever their quality: for a synthetic table with fewer rows the ceiling "
+        "is what as many real rows lose. A target "
         "that follows from one column hides damage to all others. A copy of the training table has no gap.",
         good="Below 0.01, and an interval that reaches 0. Below 0 the synthetic rows teach better than the real ones, "
         "which happens where they are more or smoother.",

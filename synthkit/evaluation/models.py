@@ -202,13 +202,13 @@ def obstacle(case: Case) -> str:
 def trained(case: Case, model: ModelName, source: Source) -> Trained:
     """Return what a model trained on one of the tables says about the held-out rows, trained once.
 
-    `obstacle` must have found nothing. In a ceiling real training rows play the synthetic table, and nothing is trained
-    again.
+    `obstacle` must have found nothing. In a ceiling real training rows play the synthetic table; where all of them do,
+    nothing is trained again.
     """
-    if source == "real" or (source == "synthetic" and case.role == "ceiling"):
+    if source == "real" or (source == "synthetic" and case.is_training_table):
         return case.root.share(f"{model} model trained on real", lambda: learn(case.root, model, [case.root.train]))
     sources = [case.synthetic] if source == "synthetic" else [case.root.train, case.synthetic]
-    most = case.limits.training if case.role == "synthetic" else case.limits.control
+    most = case.limits.control if case.role == "floor" else case.limits.training
     return case.share(f"{model} model trained on {source}", lambda: learn(case, model, sources, most_rows=most))
 
 

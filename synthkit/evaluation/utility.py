@@ -124,7 +124,7 @@ def _on_real(case: Case) -> Score:
 
 
 def _on_synthetic(case: Case) -> Score:
-    return _on_real(case) if case.role == "ceiling" else _trained(case, case.synthetic)
+    return _on_real(case) if case.is_training_table else _trained(case, case.synthetic)
 
 
 METRICS = (

@@ -259,3 +259,16 @@ def test_names_are_those_that_suites_know() -> None:
         "importance_agreement",
     ]
     assert all(metric.needs == ("target",) for metric in METRICS)
+
+
+def test_a_small_table_is_compared_with_as_many_real_rows() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(1500, 4)), columns=list("abcd"))
+    frame["y"] = np.where(frame.sum(axis=1) + random.normal(0, 1, 1500) > 0, "yes", "no")
+    train, few, test = frame.head(700), frame.iloc[700:760], frame.tail(700)
+    small, whole = (
+        read_case(train, made, test, Options("y"))[0] for made in (few, frame.iloc[:700].sample(frac=1, random_state=0))
+    )
+    metric = next(metric for metric in METRICS if metric.name == "utility_gap_linear")
+    assert metric.score(small).ceiling > 0.005
+    assert metric.score(whole).ceiling == 0
