@@ -84,7 +84,8 @@ def utility_gap(case: Case, model: ModelName) -> Score:
     Score
         ROC AUC (R2 for a number) of the model trained on real rows minus that of the one trained on synthetic rows,
         with a paired jackknife interval over the held-out rows. In a ceiling with as many training as synthetic rows
-        both are the same model, and the gap is 0. The details hold every measure of both, and of the model trained on both tables.
+        both are the same model, and the gap is 0. The details hold every measure of both, and of the model trained
+        on both tables.
     """
     problem = obstacle(case)
     if problem:
