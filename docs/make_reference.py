@@ -87,7 +87,11 @@ def metric_page(metric: Metric) -> str:
     }
     table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {cell(text)} |" for name, text in facts.items())])
     said = metric.meaning
-    for placeholder, text in (("{value}", "..."), ("{percent}", "... %"), ("{measure}", "ROC AUC")):
+    for placeholder, text in (
+        ("{value}", "..."),
+        ("{percent}", "... %"),
+        ("{measure}", "ROC AUC" if metric.theme == "utility" else "..."),
+    ):
         said = said.replace(placeholder, text)
     parts = [
         f"# {metric.title[0].upper()}{metric.title[1:]}",
