@@ -11,10 +11,9 @@ from synthkit.cli.judging import (
     check_outputs,
     judging_options,
     metric_progress,
+    publish,
     refuse,
-    text_width,
     words,
-    write_json,
 )
 
 
@@ -64,7 +63,6 @@ def command(
     from synthkit.evaluation.compare import compare
     from synthkit.evaluation.metrics import METRICS
     from synthkit.evaluation.provenance import describe_run
-    from synthkit.evaluation.report import write_report
 
     with metric_progress(quiet=quiet) as progress:
         comparison = compare(
@@ -79,12 +77,7 @@ def command(
             progress=progress,
         )
     comparison = dataclasses.replace(comparison, provenance=describe_run(words(), inputs, seed=seed))
-    for report in reports:
-        write_report(comparison, report)
-    if json_path is not None:
-        write_json(comparison.to_json(), json_path)
-    if not quiet:
-        click.echo(comparison.to_text(width=text_width()), nl=False)
+    publish(comparison, reports, json_path, quiet=quiet)
     failed = {
         name: [METRICS[verdict.metric].title for verdict in evaluation.failed]
         for name, evaluation in comparison.evaluations.items()

@@ -11,10 +11,9 @@ from synthkit.cli.judging import (
     check_outputs,
     judging_options,
     metric_progress,
+    publish,
     refuse,
-    text_width,
     words,
-    write_json,
 )
 
 
@@ -60,7 +59,6 @@ def command(
     from synthkit.evaluation import evaluate
     from synthkit.evaluation.metrics import METRICS
     from synthkit.evaluation.provenance import describe_run
-    from synthkit.evaluation.report import write_report
 
     with metric_progress(quiet=quiet) as progress:
         evaluation = evaluate(
@@ -75,10 +73,5 @@ def command(
             progress=progress,
         )
     evaluation = dataclasses.replace(evaluation, provenance=describe_run(words(), inputs, seed=seed))
-    for report in reports:
-        write_report(evaluation, report)
-    if json_path is not None:
-        write_json(evaluation.to_json(), json_path)
-    if not quiet:
-        click.echo(evaluation.to_text(width=text_width()), nl=False)
+    publish(evaluation, reports, json_path, quiet=quiet)
     refuse({"": [METRICS[verdict.metric].title for verdict in evaluation.failed]}, evaluation.suite)

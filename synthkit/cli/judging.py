@@ -8,12 +8,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from synthkit.cli.common import PATH
 from synthkit.errors import GateError, InputError
+
+if TYPE_CHECKING:
+    from synthkit.evaluation import Comparison, Evaluation
+
+    Judged = Evaluation | Comparison
 
 # Narrower than this, the columns fall apart; wider, sentences are hard to read.
 _NARROWEST = 90
@@ -116,17 +121,35 @@ def metric_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     yield line
 
 
-def text_width() -> int:
+def _text_width() -> int:
     """Return the width of what is printed."""
     return min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size().columns))
 
 
-def write_json(text: str, path: Path) -> None:
-    """Write a JSON text, whole or not at all."""
-    from synthkit.archive import atomic_path
+def publish(judged: Judged, reports: Sequence[Path], json_path: Path | None, *, quiet: bool) -> None:
+    """Write what was found to every file that was asked for, and show it unless quiet.
 
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    Parameters
+    ----------
+    judged
+        An evaluation or a comparison, with its provenance.
+    reports
+        Files of the reports.
+    json_path
+        File of the scores, whatever its suffix.
+    quiet
+        Show nothing.
+    """
+    from synthkit.archive import atomic_path
+    from synthkit.evaluation.report import write_report
+
+    for report in reports:
+        write_report(judged, report)
+    if json_path is not None:
+        with atomic_path(json_path) as temporary:
+            temporary.write_text(judged.to_json(), encoding="utf-8")
+    if not quiet:
+        click.echo(judged.to_text(width=_text_width()), nl=False)
 
 
 def refuse(failed: Mapping[str, Sequence[str]], suite: str) -> None:

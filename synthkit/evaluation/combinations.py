@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synthkit.evaluation.case import Case, Rows
-from synthkit.evaluation.intervals import Floats
+from synthkit.evaluation.intervals import NORMAL, Floats
 from synthkit.evaluation.learned import LEAST_KEPT, MOST_EXCEPTIONS, Attribution, most_kept, rules_interval
 from synthkit.evaluation.metric import Metric
 from synthkit.evaluation.records import Score
@@ -35,7 +35,6 @@ _N_QUANTILES = 1000
 _SAMPLE_ROWS = 2000
 # Below this number of expected rows no other table as large has a cell with `FEWEST_EXPECTED` (see `_most_expected`).
 _LEAST_EXPECTED = 4.0
-_NORMAL = 1.959963984540054
 _MOST_PAIRS_LISTED = 20
 _MOST_EXAMPLES = 3
 
@@ -163,7 +162,7 @@ def learn_impossible(categories: Categories, real: Rows, pairs: list[tuple[str, 
 
 def _most_expected(first: Codes, second: Codes, n: int) -> Floats:
     """Return how many rows other tables of `n` rows may expect in a cell with these margins: upper end for 95 %."""
-    most: Floats = first * second / n * (1 + _NORMAL * np.sqrt(1 / first + 1 / second))
+    most: Floats = first * second / n * (1 + NORMAL * np.sqrt(1 / first + 1 / second))
     return most
 
 

@@ -16,7 +16,7 @@ from scipy import stats
 
 from synthkit.evaluation.case import Case
 from synthkit.evaluation.coverage import cell_interval
-from synthkit.evaluation.intervals import LEVEL, Floats, mean_interval
+from synthkit.evaluation.intervals import LEVEL, NORMAL, Floats, mean_interval
 from synthkit.evaluation.metric import Metric
 from synthkit.evaluation.records import Score
 from synthkit.evaluation.view import CodedTable, TableView
@@ -29,7 +29,6 @@ _MOST_CELLS = 10_000_000
 _NEAR = 0.01
 # Rows this near in the standardised view are the same row up to rounding of floats.
 _SAME = 1e-6
-_NORMAL = float(stats.norm.ppf(0.5 + LEVEL / 2))
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,7 @@ def _share_interval(nearer: Floats, owner: npt.NDArray[np.int64], n_real: int) -
     share, low, high = mean_interval(nearer)
     sums = np.bincount(owner, weights=nearer - share)
     variance = float((sums**2).sum()) / len(nearer) ** 2 - share * (1 - share) / n_real
-    half = _NORMAL * float(np.sqrt(max(0.0, variance)))
+    half = NORMAL * float(np.sqrt(max(0.0, variance)))
     return share, min(low, share - half), max(high, share + half)
 
 

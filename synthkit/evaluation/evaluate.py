@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from synthkit.errors import InputError
 from synthkit.evaluation.case import Case
 from synthkit.evaluation.coverage import AS_PUBLISHED
 from synthkit.evaluation.metrics import METRICS
@@ -143,7 +142,7 @@ def evaluate_case(
         pictures = draw_pictures(case, scores)
     return Evaluation(
         scores=scores,
-        columns=_columns(case, scores),
+        columns={picture.name: picture.error for picture in pictures.columns},
         rows={"real": len(case.train), "held-out": len(case.test), "synthetic": len(case.synthetic)},
         target=case.target,
         seed=case.seed,
@@ -224,11 +223,3 @@ def _published(name: str, case: Case) -> Score:
     """Return a score as the scorer of published tables has it, which leaves ties of distances to rounding."""
     score = METRICS[name].compute(case)
     return replace(score, value=score.details[AS_PUBLISHED]) if AS_PUBLISHED in score.details else score
-
-
-def _columns(case: Case, scores: dict[str, Score]) -> dict[str, float]:
-    """Return the distance of the margins of each column, worst first."""
-    shape = scores.get("shape_err") or METRICS["shape_err"].compute(case)
-    if not shape.details:
-        raise InputError("the shape error of the columns is missing")
-    return dict(shape.details["columns"])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from synthkit.evaluation.case import Case
-from synthkit.evaluation.intervals import LEVEL, Floats, auc_interval
+from synthkit.evaluation.intervals import NORMAL, Floats, auc_interval
 from synthkit.evaluation.metric import LOPEZ_PAZ, Metric
 from synthkit.evaluation.records import Score
 
@@ -36,7 +36,6 @@ _ROUNDS = 50
 _REPEATS = 2
 # Permuted cells that are predicted again, over all columns and repeats: bounds the time for wide tables.
 _MOST_CELLS = 300_000
-_NORMAL = float(stats.norm.ppf(0.5 + LEVEL / 2))
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def auc_difference_interval(
         )
     )
     value = float(above.mean())
-    half = _NORMAL * float(np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below)))
+    half = NORMAL * float(np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below)))
     return value, value - half, value + half
 
 

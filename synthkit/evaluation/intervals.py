@@ -14,7 +14,8 @@ Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
 N_GROUPS = 20
-_NORMAL = float(stats.norm.ppf(0.5 + LEVEL / 2))
+# Half the width of a normal interval in standard deviations.
+NORMAL = float(stats.norm.ppf(0.5 + LEVEL / 2))
 
 
 def mean_interval(values: npt.NDArray[np.float64] | npt.NDArray[np.bool_]) -> tuple[float, float, float]:
@@ -36,12 +37,34 @@ def mean_interval(values: npt.NDArray[np.float64] | npt.NDArray[np.bool_]) -> tu
     numbers = np.asarray(values, dtype=np.float64)
     n, mean = len(numbers), float(numbers.mean())
     if np.isin(numbers, (0.0, 1.0)).all():
-        centre = (mean + _NORMAL**2 / (2 * n)) / (1 + _NORMAL**2 / n)
-        half = _NORMAL * np.sqrt(mean * (1 - mean) / n + _NORMAL**2 / (4 * n**2)) / (1 + _NORMAL**2 / n)
-        # At a share of 0 or 1 the ends are the share itself, up to rounding.
-        return mean, min(mean, max(0.0, float(centre - half))), max(mean, min(1.0, float(centre + half)))
-    half = _NORMAL * float(numbers.std(ddof=1)) / np.sqrt(n)
+        return wilson_interval(mean, n)
+    half = NORMAL * float(numbers.std(ddof=1)) / np.sqrt(n)
     return mean, mean - half, mean + half
+
+
+def wilson_interval(share: float, n: float) -> tuple[float, float, float]:
+    """Return a share of independent rows and Wilson's interval.
+
+    Parameters
+    ----------
+    share
+        The share, from 0 to 1.
+    n
+        Number of rows; where rows depend on each other, of as many independent ones as tell as much.
+
+    Returns
+    -------
+    tuple of float
+        Share, lower end, upper end.
+
+    References
+    ----------
+    Wilson (1927), Journal of the American Statistical Association 22.
+    """
+    centre = (share + NORMAL**2 / (2 * n)) / (1 + NORMAL**2 / n)
+    half = NORMAL * np.sqrt(share * (1 - share) / n + NORMAL**2 / (4 * n**2)) / (1 + NORMAL**2 / n)
+    # At a share of 0 or 1 the ends are the share itself, up to rounding.
+    return share, min(share, max(0.0, float(centre - half))), max(share, min(1.0, float(centre + half)))
 
 
 def auc_interval(positive: Floats, negative: Floats) -> tuple[float, float, float]:
@@ -67,7 +90,7 @@ def auc_interval(positive: Floats, negative: Floats) -> tuple[float, float, floa
     below = 1 - (ranks[n_positive:] - stats.rankdata(negative)) / n_positive
     area = float(above.mean())
     variance = above.var(ddof=1) / n_positive + below.var(ddof=1) / n_negative
-    half = _NORMAL * float(np.sqrt(variance))
+    half = NORMAL * float(np.sqrt(variance))
     return area, max(0.0, area - half), min(1.0, area + half)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from synthkit.evaluation.intervals import Floats, mean_interval
+from synthkit.evaluation.intervals import NORMAL, Floats, mean_interval
 
 Codes = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
@@ -19,7 +19,6 @@ MOST_EXCEPTIONS = 7
 # A rule that these rows keep may be broken by all but so small a share of the tables with as many other rows: lower
 # 95 % limit of exp(-m), where m, the expected number of exceptions, is at most about 3 if there are none here.
 LEAST_KEPT = 0.05
-_NORMAL = 1.959963984540054
 _DRAWS = 500
 
 
@@ -123,4 +122,4 @@ def selection_half_width(values: Floats, strengths: Floats, generator: np.random
     deviations = (without - without.mean(axis=0)) * np.sqrt(2 * (groups - 1) / groups)
     counts = (strengths[0] + generator.standard_normal((_DRAWS, groups)) @ deviations > 1).astype(np.float64)
     counts = counts[counts.any(axis=1)]
-    return _NORMAL * float((counts @ values / counts.sum(axis=1)).std()) if len(counts) else 0.0
+    return NORMAL * float((counts @ values / counts.sum(axis=1)).std()) if len(counts) else 0.0

@@ -64,7 +64,12 @@ def read_case(
     names = [str(name) for name in real.columns]
     _check_options(names, options)
     asked = {options.target, *options.sensitive, *options.groups}
-    texts = [name for name in real.columns if str(name) not in asked and _is_text(real[name])]
+    formats = {str(name): _date_format(real[name]) for name in real.columns}
+    texts = [
+        name
+        for name in real.columns
+        if str(name) not in asked and formats[str(name)] is None and is_unscored_text(real[name])
+    ]
     kept = [name for name in real.columns if name not in texts]
     if not kept:
         raise DataError("every column holds a different text in nearly every row, so there is nothing to compare")
@@ -76,7 +81,7 @@ def read_case(
         kind: frame[kept].reset_index(drop=True).set_axis([str(name) for name in kept], axis=1)
         for kind, frame in tables.items()
     }
-    readable = _same_kinds(tidy)
+    readable = _same_kinds(tidy, formats)
     train, _ = readable["real"]
     if "held-out" not in readable:
         held_out = train.sample(frac=_HELD_OUT_SHARE, random_state=RandomSource(options.seed).integer("held-out"))
@@ -137,19 +142,16 @@ def _check_options(names: Sequence[str], options: Options) -> None:
                 )
 
 
-def _is_text(series: pd.Series) -> bool:
-    return is_unscored_text(series) and _date_format(series) is None
-
-
-def _same_kinds(tables: Mapping[str, pd.DataFrame]) -> dict[str, tuple[pd.DataFrame, dict[str, Marks]]]:
+def _same_kinds(
+    tables: Mapping[str, pd.DataFrame], formats: Mapping[str, str | None]
+) -> dict[str, tuple[pd.DataFrame, dict[str, Marks]]]:
     """Return every table with dates and numbers read as in the real one, and which cells could not be read."""
     columns: dict[str, dict[str, pd.Series]] = {kind: {} for kind in tables}
     unreadable: dict[str, dict[str, Marks]] = {kind: {} for kind in tables}
     for name in tables["real"].columns:
         real = tables["real"][name]
-        text_format = _date_format(real)
         for kind, frame in tables.items():
-            series, bad = _read(frame[name], real, text_format)
+            series, bad = _read(frame[name], real, formats[name])
             if bad.any():
                 _refuse_other_type(frame[name], real, bad, kind)
                 unreadable[kind][name] = bad

@@ -7,13 +7,15 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from synthkit.evaluation.pictures import Pictures
 
 Direction = Literal["lower", "higher", "half"]
-Status = Literal["pass", "borderline", "fail", "not applicable"]
+Status = Literal["fail", "borderline", "pass", "not applicable"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+"""What a verdict can be, in the order in which readers meet them."""
 
 FORMAT_VERSION = 2
 

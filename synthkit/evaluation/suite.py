@@ -200,7 +200,7 @@ class Suite(BaseModel):
 # What an option is called on the command line.
 NEEDED = {
     "target": "a target column (--target)",
-    "classes": "a target column that is a class",
+    "classes": "a target column that is a class (--target)",
     "sensitive": "a sensitive column (--sensitive)",
     "groups": "a grouping column (--group)",
 }

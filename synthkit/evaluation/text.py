@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from synthkit.evaluation.metrics import METRICS
-from synthkit.evaluation.records import Evaluation, Score
+from synthkit.evaluation.records import STATUSES, Evaluation, Score
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +20,6 @@ _LEANING = 0.53
 # Above this AUC a reader is told by which columns.
 _NOTICEABLE = 0.52
 _VERDICT = len("not applicable")
-_ORDER = ("fail", "borderline", "pass", "not applicable")
 # Above this nearest-record share the table is a copy of its training rows for all practical purposes.
 _COPYING = 0.65
 
@@ -69,17 +68,8 @@ def as_text(evaluation: Evaluation, *, width: int) -> str:
 
 def wrapped(line: str, width: int) -> list[str]:
     """Return a line as lines that fit, with what follows a mark or a verdict below each other."""
-    indent = 2 if line.startswith("- ") else _VERDICT + 2 if line[:_VERDICT].strip() in _ORDER else 0
+    indent = 2 if line.startswith("- ") else _VERDICT + 2 if line[:_VERDICT].strip() in STATUSES else 0
     return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_on_hyphens=False) or [""]
-
-
-def words(evaluation: Evaluation) -> list[str]:
-    """Return what each score says, one sentence each, those of copied rows only where there are any."""
-    return [
-        in_words(name, score)
-        for name, score in evaluation.scores.items()
-        if not (name.startswith("exact") and score.value == 0)
-    ]
 
 
 def verdict_lines(evaluation: Evaluation) -> list[str]:
@@ -88,7 +78,7 @@ def verdict_lines(evaluation: Evaluation) -> list[str]:
     total = len(evaluation.verdicts)
     said = f"{failed} of {total} gates not met" if failed else f"all of {total} gates met, or not applicable"
     lines = [f"Suite {evaluation.suite!r}: {said}"]
-    for verdict in sorted(evaluation.verdicts, key=lambda verdict: _ORDER.index(verdict.status)):
+    for verdict in sorted(evaluation.verdicts, key=lambda verdict: STATUSES.index(verdict.status)):
         lines.append(f"{verdict.status:>{_VERDICT}}  {verdict.sentence}")
     return lines
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synthkit.evaluation.case import Marks, Rows
-from synthkit.evaluation.intervals import Floats, groups_of
+from synthkit.evaluation.intervals import NORMAL, Floats, groups_of, wilson_interval
 from synthkit.evaluation.metric import Metric
 from synthkit.evaluation.records import Score
 from synthkit.evaluation.sdmetrics_scores import Side, by_column, label_counts, sides_of
@@ -34,7 +34,6 @@ REASONS = (
     "not a whole number",
 )
 _NOT_A_NUMBER, _NOT_A_DATE, _MISSING, _UNKNOWN, _BELOW, _ABOVE, _NOT_WHOLE = range(1, len(REASONS) + 1)
-_NORMAL_SQUARED = 1.959963984540054**2
 # Units in the last place by which a decimal number may be off.
 _ROUNDING = 4
 
@@ -60,8 +59,8 @@ def learned_share(marks: Marks, doubts: Bits, n_groups: int) -> tuple[float, flo
     more = np.array([((unmarked >> np.uint32(group)) & 1).sum() / n for group in range(n_groups)])
     variance = (n_groups - 1) / n_groups * float(((more - more.mean()) ** 2).sum())
     # As after Agresti and Coull, so that a share of 0 has a variance too.
-    typical = (share * n + _NORMAL_SQUARED / 2) / (n + _NORMAL_SQUARED)
-    return _wilson(share, 1 / (1 / n + variance / (typical * (1 - typical))))
+    typical = (share * n + NORMAL**2 / 2) / (n + NORMAL**2)
+    return wilson_interval(share, 1 / (1 / n + variance / (typical * (1 - typical))))
 
 
 def bits_of(groups: npt.NDArray[np.int64]) -> Bits:
@@ -75,14 +74,6 @@ def only_group(codes: npt.NDArray[np.int64], groups: Groups, size: int) -> npt.N
     only[codes] = groups
     only[codes[only[codes] != groups]] = -1
     return only
-
-
-def _wilson(share: float, n: float) -> tuple[float, float, float]:
-    """Return a share of `n` independent rows, which need not be whole, and Wilson's interval."""
-    centre = (share + _NORMAL_SQUARED / (2 * n)) / (1 + _NORMAL_SQUARED / n)
-    spread = share * (1 - share) / n + _NORMAL_SQUARED / (4 * n**2)
-    half = float(np.sqrt(_NORMAL_SQUARED * spread)) / (1 + _NORMAL_SQUARED / n)
-    return share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def out_of_domain(view: TableView, real: Rows, synthetic: Rows, groups: Groups) -> Score:
@@ -223,7 +214,7 @@ def _ratio(parts: Floats, wholes: Floats) -> tuple[float, float, float]:
     n = len(parts)
     residuals = (parts - share * wholes) / wholes.mean()
     variance = float(residuals.var()) / n
-    return _wilson(share, share * (1 - share) / variance if 0 < share < 1 and variance > 0 else n)
+    return wilson_interval(share, share * (1 - share) / variance if 0 < share < 1 and variance > 0 else n)
 
 
 def data_validity(real: Side, synthetic: Side) -> dict[str, Floats]:

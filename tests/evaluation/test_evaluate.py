@@ -15,6 +15,7 @@ from synthkit.evaluation.coverage import AS_PUBLISHED
 from synthkit.evaluation.evaluate import BENCHMARK, control_scores
 from synthkit.evaluation.metrics import METRICS
 from synthkit.random import scoring_generator
+from synthkit.testing import awkward_tables
 
 
 def people(seed: int, rows: int = 300) -> pd.DataFrame:
@@ -148,23 +149,9 @@ def test_names_are_left_out_and_said_so() -> None:
 
 
 def test_awkward_columns_do_not_break_it() -> None:
-    rows = 60
     random = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {
-            "constant": 1.5,
-            "missing": np.nan,
-            "one label": "same",
-            "mixed": [1, "a", 2.5, None] * 15,
-            "moment": pd.date_range("2024-03-30", periods=rows, freq="h", tz="Europe/Zurich"),
-            "nullable": pd.array([1, 2, 3, None] * 15, dtype="Int64"),
-            "truth": pd.array([True, False, None] * 20, dtype="boolean"),
-            "category": pd.Categorical(random.choice(["x", "y"], rows), categories=["y", "x", "z"], ordered=True),
-            "text": pd.array(random.choice(["p", "q"], rows), dtype="string"),
-            "number": random.normal(size=rows),
-            "class": random.choice(["no", "yes"], rows),
-        }
-    )
+    frame = awkward_tables()["odd columns"][0]
+    rows = len(frame)
     other = frame.sample(frac=1, random_state=0).assign(number=random.normal(size=rows), constant=2.0)
     found = evaluate(frame, other, test=frame.sample(50, random_state=1), target="class")
     assert all(found[name].applies for name in BENCHMARK)

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 from synthkit.evaluation.metric import Metric, Theme
 from synthkit.evaluation.metrics import METRICS
 from synthkit.evaluation.pictures import ColumnPicture, Pictures
-from synthkit.evaluation.records import Evaluation, Score, Status, Verdict
+from synthkit.evaluation.records import STATUSES, Evaluation, Score, Status, Verdict
+from synthkit.evaluation.suite import NEEDED
 from synthkit.evaluation.text import in_words, number
 
 MOST_DRAWN = 30
@@ -18,7 +19,6 @@ MOST_DRAWN = 30
 _SMALLEST = 5e-5
 _MOST_PAIRS = 15
 DASH = "–"
-_STATUSES: tuple[Status, ...] = ("fail", "borderline", "pass", "not applicable")
 THEMES: tuple[Theme, ...] = get_args(Theme)
 _QUESTIONS: Mapping[Theme, tuple[str, str]] = {
     "validity": ("Validity", "Are the values possible ones?"),
@@ -28,13 +28,6 @@ _QUESTIONS: Mapping[Theme, tuple[str, str]] = {
     "utility": ("Utility", "Does a model trained on synthetic rows predict real ones?"),
     "fairness": ("Fairness", "Does training on synthetic rows change how groups are treated?"),
     "copies": ("Copies", "Does the synthetic table repeat the rows that the generator learned from?"),
-}
-_OPTIONS = {
-    "target": "a target column (--target)",
-    "classes": "a target column that is a class (--target)",
-    "sensitive": "a sensitive column (--sensitive)",
-    "groups": "a grouping column (--group)",
-    "holdout": "held-out rows (--test)",
 }
 COPIES_PROVE = (
     "These scores can show that a generator repeats its training rows: if clearly more synthetic rows equal, or lie"
@@ -101,7 +94,7 @@ def overall(evaluation: Evaluation) -> tuple[Status | Literal["none"], str, str]
     suite = f"suite {evaluation.suite!r}" if evaluation.suite else "suite"
     if total == 0:
         return "none", "No verdict", f"The {suite} sets no gates; read each score beside its two controls."
-    counts = {status: sum(verdict.status == status for verdict in evaluation.verdicts) for status in _STATUSES}
+    counts = {status: sum(verdict.status == status for verdict in evaluation.verdicts) for status in STATUSES}
     parts = [
         f"{count} {word}"
         for word, count in zip(
@@ -119,7 +112,7 @@ def overall(evaluation: Evaluation) -> tuple[Status | Literal["none"], str, str]
 
 def sorted_verdicts(evaluation: Evaluation) -> list[Verdict]:
     """Return the verdict of each gate, those that are not met first."""
-    return sorted(evaluation.verdicts, key=lambda verdict: _STATUSES.index(verdict.status))
+    return sorted(evaluation.verdicts, key=lambda verdict: STATUSES.index(verdict.status))
 
 
 def title_of(name: str) -> str:
@@ -147,7 +140,7 @@ def themes(evaluation: Evaluation) -> list[ThemeScores]:
     for theme in THEMES:
         rows = [_row(name, score) for name, score in evaluation.scores.items() if METRICS[name].theme == theme]
         left_out = [
-            (title_of(name), _OPTIONS.get(need, need))
+            (title_of(name), NEEDED[need])
             for name, need in evaluation.left_out.items()
             if name in METRICS and METRICS[name].theme == theme
         ]
