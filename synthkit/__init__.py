@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from synthkit.evaluation.evaluate import evaluate as evaluate
     from synthkit.io import read_table as read_table
     from synthkit.io import write_table as write_table
+    from synthkit.privacy import PrivacyBudget as PrivacyBudget
     from synthkit.schema import Schema as Schema
     from synthkit.tables.gan import TableGAN as TableGAN
 
 __version__ = "0.1.0"
 
-__all__ = ["Schema", "TableGAN", "__version__", "compare", "evaluate", "load", "read_table", "write_table"]
+__all__ = ["PrivacyBudget", "Schema", "TableGAN", "__version__", "compare", "evaluate", "load", "read_table", "write_table"]
 
 _HOME = {
+    "PrivacyBudget": "synthkit.privacy",
     "Schema": "synthkit.schema",
     "TableGAN": "synthkit.tables.gan",
     "compare": "synthkit.evaluation.compare",

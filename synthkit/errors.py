@@ -60,6 +60,10 @@ class ConditionError(InputError):
     """A condition that names something unknown or that no record can satisfy."""
 
 
+class PrivacyError(InputError):
+    """A privacy budget that is missing, impossible or spent, or private data read outside a recorded event."""
+
+
 class OutputError(InputError):
     """A place that cannot be written to."""
 

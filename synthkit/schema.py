@@ -26,7 +26,8 @@ Label = str | int | float | bool
 
 COLUMN_TYPES: tuple[str, ...] = get_args(ColumnType)
 ROLES: tuple[str, ...] = get_args(Role)
-FORMAT_VERSION = 1
+DOMAINS: tuple[str, ...] = ("inferred", "declared")
+FORMAT_VERSION = 2
 MAX_LISTED_CATEGORIES = 1000
 """A categorical column with more categories than this keeps `categories=None`: the list is no longer readable."""
 
@@ -142,19 +143,31 @@ class Schema:
     ----------
     columns : tuple of Column
         At least one; names are distinct and at most one column has the role "target".
+    domain : {"inferred", "declared"}
+        Where bounds and categories come from: from the data, or from public knowledge. A person changes the first into
+        the second; fitting under a privacy budget asks for it.
+    records : int, optional
+        The public number of records (rows, or persons), as far as a privacy budget needs one. Never counted from the
+        data.
 
     Raises
     ------
     SchemaError
-        No column, a duplicate name, or more than one target.
+        No column, a duplicate name, more than one target, an unknown domain, or a number of records below one.
     """
 
     columns: tuple[Column, ...]
     format_version: int = FORMAT_VERSION
+    domain: str = "inferred"
+    records: int | None = None
     _index: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
+        if self.domain not in DOMAINS:
+            raise SchemaError(unknown_name("domain", str(self.domain), DOMAINS))
+        if self.records is not None and (isinstance(self.records, bool) or self.records < 1):
+            raise SchemaError(f"records is {self.records!r}, expected a whole number from 1")
         if not self.columns:
             raise SchemaError("the schema has no columns", remedy="List at least one column under 'columns'")
         for position, column in enumerate(self.columns):
@@ -208,7 +221,8 @@ class Schema:
         from synthkit.schema_rules import clean_fields
 
         changed = Column.from_dict({**self[name].to_dict(), **clean_fields(changes, partial=True)})
-        return Schema(tuple(changed if column.name == name else column for column in self.columns))
+        columns = tuple(changed if column.name == name else column for column in self.columns)
+        return dataclasses.replace(self, columns=columns)
 
     def with_roles(
         self,
@@ -236,7 +250,7 @@ class Schema:
             column = columns[self[name].name]
             if role not in column.roles:
                 columns[name] = dataclasses.replace(column, roles=(*column.roles, role))
-        return Schema(tuple(columns.values()))
+        return dataclasses.replace(self, columns=tuple(columns.values()))
 
     # ------------------------------------------------------------------ data
     @classmethod
@@ -300,7 +314,10 @@ class Schema:
     # ------------------------------------------------------------------ in and out
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-safe dictionary, as kept in model files."""
-        return {"format_version": self.format_version, "columns": [column.to_dict() for column in self.columns]}
+        content: dict[str, Any] = {"format_version": self.format_version, "domain": self.domain}
+        if self.records is not None:
+            content["records"] = self.records
+        return {**content, "columns": [column.to_dict() for column in self.columns]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
@@ -313,7 +330,8 @@ class Schema:
         """
         from synthkit.schema_rules import check_document
 
-        return cls(tuple(Column.from_dict(fields) for fields in check_document(content)))
+        columns = tuple(Column.from_dict(fields) for fields in check_document(content))
+        return cls(columns, domain=content.get("domain", "inferred"), records=content.get("records"))
 
     def to_yaml(self) -> str:
         """The schema as YAML text meant to be read and edited by people."""

@@ -112,7 +112,7 @@ def check_document(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             f"expected a schema with the keys 'format_version' and 'columns', got {type(content).__name__}",
             remedy="Write one with 'synthkit inspect DATA -o FILE'",
         )
-    known = ("format_version", "columns")
+    known = ("format_version", "domain", "records", "columns")
     for key in content:
         if key not in known:
             raise SchemaError(unknown_name("key", str(key), known))
@@ -124,6 +124,9 @@ def check_document(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             f"the schema has format_version {version}, this synthkit reads up to {FORMAT_VERSION}",
             remedy="Update synthkit",
         )
+    records = content.get("records")
+    if records is not None and (not isinstance(records, int) or isinstance(records, bool)):
+        raise SchemaError(f"records must be a whole number, got {records!r}")
     columns = content.get("columns")
     if not isinstance(columns, Sequence) or isinstance(columns, str):
         raise SchemaError("the schema has no list 'columns'", remedy="Write one with 'synthkit inspect DATA -o FILE'")

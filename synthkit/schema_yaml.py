@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HEADER = """\
 # synthkit schema: one entry per column, in the order of the table. Every field may be edited.
+#   domain inferred (bounds and categories were read from the data) or declared (they are public knowledge: a person has
+#          checked each of them; needed for a privacy budget, as is records, the public number of records)
 #   type   continuous, integer, categorical, ordinal (categories in order), boolean, datetime,
 #          identifier (new values are made up), constant, text (left out of the model)
 #   roles  any of: target, sensitive, quasi-identifier, person-key

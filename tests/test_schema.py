@@ -172,7 +172,7 @@ class TestRefused:
             ("columns: []", "has no columns"),
             ("columns: [age]", "expected a column entry"),
             ("colums: []", "unknown key 'colums'; did you mean 'columns'"),
-            ("format_version: 2\ncolumns: []", "format_version 2, this synthkit reads up to 1"),
+            ("format_version: 3\ncolumns: []", "format_version 3, this synthkit reads up to 2"),
             ("format_version: new\ncolumns: []", "format_version must be a whole number"),
             ("columns: [", "not valid YAML.*line 1"),
             ("columns:\n- name: a\n  name: b\n", "'name' appears twice.*line 3"),
@@ -220,4 +220,4 @@ def test_yes_and_no_need_no_quotes() -> None:
 
 
 def test_a_missing_version_is_the_present_one() -> None:
-    assert Schema.from_yaml("columns: [{name: x, type: integer, dtype: int64}]").format_version == 1
+    assert Schema.from_yaml("columns: [{name: x, type: integer, dtype: int64}]").format_version == 2

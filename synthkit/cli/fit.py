@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 
+from synthkit.cli.budget import BudgetOptions, budget_options, ledger_option, noise_option
 from synthkit.cli.common import (
     INTERRUPTED,
     PATH,
@@ -52,6 +53,9 @@ _MOST_LISTED = 12
 @click.option("--no-refine", is_flag=True, help="Leave out the reweighting by boosted trees.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted fit.")
 @click.option("--log", "log", type=PATH, help="Write figures here while training, one JSON object per line.")
+@budget_options
+@ledger_option
+@noise_option
 @device_option
 @seed_option
 @quiet_option
@@ -67,9 +71,12 @@ def command(
     no_refine: bool,
     resume: bool,
     log: Path | None,
+    ledger: Path | None,
+    reproducible_noise: int | None,
     device: str,
     seed: int | None,
     quiet: bool,
+    asked: BudgetOptions,
 ) -> int:
     """Fit a generator to the table DATA and write it to a model file.
 
@@ -78,12 +85,15 @@ def command(
 
     \b
     synthkit fit people.csv -o people.synth --target income
+    synthkit fit people.csv -o people.synth --schema declared.yaml --epsilon 1 --delta 1e-6
+
+    With --epsilon the fit keeps differential privacy: the schema must be declared, and noise never depends on the seed.
     """
     from synthkit.archive import check_output
 
     checkpoint = output.with_name(output.name + ".checkpoint")
     inputs = [data, *([schema_path] if schema_path else [])]
-    for place in (output, checkpoint, *([log] if log else [])):
+    for place in (output, checkpoint, *([log] if log else []), *([ledger] if ledger else [])):
         check_output(place, inputs=inputs)
 
     from synthkit.gan.budget import Budget
@@ -92,6 +102,13 @@ def command(
 
     Budget.parse(time_budget)
     schema = Schema.load(schema_path) if schema_path else None
+    budget = asked.budget()
+    if budget is not None:
+        from synthkit.tables.private import plan_for
+
+        # before anything is read
+        schema = asked.declared(schema)
+        plan_for(schema, budget, engine=asked.engine or "auto", buy=asked.buy)
     frame = read_table(data)
 
     from synthkit.tables.gan import TableGAN
@@ -104,6 +121,11 @@ def command(
         time_budget=time_budget,
         random_state=seed,
         device=device,
+        privacy=budget,
+        privacy_engine=asked.engine or "auto",  # type: ignore[arg-type]
+        buy=asked.buy,
+        ledger=ledger,
+        reproducible_noise=reproducible_noise,
         verbose=not quiet,
         log=log,
     )

@@ -67,9 +67,39 @@ class Layout:
             Per column None or the value of each symbol ``[size]`` (for a bin any value inside it), NaN for symbols
             without a place on the scale. Without keys only bins are ranked, in their own order.
         """
+        counts, inside = [], []
+        for c, size in enumerate(sizes):
+            counts.append(np.bincount(symbols[:, c], minlength=int(size)).astype(np.float64))
+            inside.append(np.bincount(symbols[positions[:, c] != 0.5, c], minlength=int(size)) > 0)
+        return cls.from_counts(sizes, n_atoms, counts, inside, keys, rows=len(symbols))
+
+    @classmethod
+    def from_counts(
+        cls,
+        sizes: Sequence[int] | Array,
+        n_atoms: Sequence[int] | Array,
+        counts: Sequence[Array],
+        inside: Sequence[Array],
+        keys: Sequence[Array | None] | None = None,
+        *,
+        rows: float,
+    ) -> Self:
+        """Make a layout of counts, such as noisy ones.
+
+        Parameters
+        ----------
+        sizes, n_atoms, keys
+            As in `from_data`.
+        counts
+            Per column the rows of each symbol ``[size]``, not negative.
+        inside
+            Per column whether positions inside each symbol mean anything ``[size]``.
+        rows
+            Number of rows.
+        """
         columns = [
-            _measure(int(size), int(atoms), symbols[:, c], positions[:, c], None if keys is None else keys[c])
-            for c, (size, atoms) in enumerate(zip(sizes, n_atoms, strict=True))
+            _measure(int(atoms), counts[c], inside[c], None if keys is None else keys[c], max(rows, 1))
+            for c, atoms in enumerate(n_atoms)
         ]
         joined = {
             name: np.concatenate([column[name] for column in columns]) if columns else np.zeros(0)
@@ -109,11 +139,9 @@ class Layout:
         return cls(**{field.name: np.asarray(arrays[field.name]) for field in fields(cls)})
 
 
-def _measure(size: int, atoms: int, symbols: Array, positions: Array, keys: Array | None) -> dict[str, Array]:
+def _measure(atoms: int, count: Array, inside: Array, keys: Array | None, rows: float) -> dict[str, Array]:
     """Marginals and scale of one column, by the names of `Layout`."""
-    rows = max(len(symbols), 1)
-    count = np.bincount(symbols, minlength=size).astype(np.float64)
-    inside = np.bincount(symbols[positions != 0.5], minlength=size) > 0
+    size = len(count)
     left, right = np.zeros(size), np.zeros(size)
     if size > atoms:
         # half a row more per bin keeps every bin wider than nothing, so that u can be inverted everywhere

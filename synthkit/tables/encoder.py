@@ -142,6 +142,19 @@ class TableEncoder:
                 self._add(self._fit_column(column, counted))
         return self
 
+    @classmethod
+    def from_codecs(
+        cls, schema: Schema, codecs: Mapping[str, ColumnCodec], generated: Mapping[str, TextIdentifier]
+    ) -> TableEncoder:
+        """Encoder of columns that were described elsewhere, such as by a declared schema."""
+        encoder = cls()
+        encoder._schema = schema
+        for name in schema.names:
+            if name in codecs:
+                encoder._add(codecs[name])
+        encoder._generated = dict(generated)
+        return encoder
+
     def _fit_column(self, column: Column, counted: ColumnStatistics) -> ColumnCodec:
         missing = counted.missing if not isinstance(counted, IdentifierStatistics) else 0
         if missing and not column.nullable:

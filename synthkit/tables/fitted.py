@@ -57,6 +57,8 @@ class FittedTable:
         Classical generator, or None.
     report
         What the fit did, JSON-safe.
+    privacy
+        Under a budget: its ledger and what was public, JSON-safe.
     """
 
     encoder: TableEncoder
@@ -66,6 +68,7 @@ class FittedTable:
     particles: Particles | None = None
     network: NetworkGenerator | None = None
     report: dict[str, Any] = field(default_factory=dict)
+    privacy: dict[str, Any] | None = None
 
     @property
     def is_refined(self) -> bool:

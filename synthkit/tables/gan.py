@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from synthkit.errors import InputError, SchemaError, unknown_name
+from synthkit.errors import InputError, PrivacyError, SchemaError, unknown_name
 from synthkit.gan.budget import Budget
 from synthkit.gan.checkpoint import Progression
 from synthkit.gan.progress import JsonLinesLog, progress_for
@@ -32,6 +32,8 @@ from synthkit.tables.plan import FitPlan, is_whole, settings_fingerprint
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from synthkit.privacy.budget import PrivacyBudget
 
 
 class TableGAN(BaseEstimator):  # type: ignore[misc]
@@ -62,6 +64,18 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         Seed. The same seed, data, machine and versions give the same bytes, unless the time budget cuts the plan short.
     device : str
         Where networks are trained, "cpu" or "cuda".
+    privacy : PrivacyBudget, optional
+        Budget of differential privacy. The schema must then be declared, noise comes from the operating system (the
+        seed reaches the training only), and `refine`, `adversary` and `validation_share`, which read the data as often
+        as they like, do not apply. `docs/explanation/privacy.md` says what is guaranteed.
+    privacy_engine : {"auto", "anchor", "dp-sgd", "hybrid"}
+        What the budget is spent on: noisy marginals, a critic trained by DP-SGD, or both.
+    buy : sequence of {"records", "categories"}
+        What is bought from the budget instead of declared in the schema.
+    ledger : path, optional
+        File of all releases from the same data; refuses what would overspend them together.
+    reproducible_noise : int, optional
+        Seeds the noise, for tests: the model is then not private, and its certificate says so.
     verbose : bool or None
         Progress on standard error: always, never, or only on a terminal (None).
     log : path, optional
@@ -95,6 +109,11 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         validation_share: float | Literal["auto"] = "auto",
         random_state: int | None = None,
         device: str = "cpu",
+        privacy: PrivacyBudget | None = None,
+        privacy_engine: Literal["auto", "anchor", "dp-sgd", "hybrid"] = "auto",
+        buy: Sequence[str] = (),
+        ledger: str | Path | None = None,
+        reproducible_noise: int | None = None,
         verbose: bool | None = None,
         log: str | Path | None = None,
     ) -> None:
@@ -107,6 +126,11 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         self.validation_share = validation_share
         self.random_state = random_state
         self.device = device
+        self.privacy = privacy
+        self.privacy_engine = privacy_engine
+        self.buy = buy
+        self.ledger = ledger
+        self.reproducible_noise = reproducible_noise
         self.verbose = verbose
         self.log = log
 
@@ -143,11 +167,21 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             A wrong setting, schema, column or table, or a checkpoint of another fit.
+        PrivacyError
+            Under a budget: something is not declared, or the budget does not allow it. Nothing was read.
         TrainingError
             Training diverged twice.
+
+        Privacy
+        -------
+        With ``privacy``, (epsilon, delta) differential privacy of the fitted model and of all that is drawn from it,
+        for the unit and adjacency of the budget, given the declared schema.
         """
-        plan = FitPlan.of(self.get_params())
+        settings = self.get_params()
+        plan = FitPlan.of(settings)
         budget = Budget.parse(self.time_budget)
+        if any(settings[name] for name in ("privacy", "buy", "ledger", "reproducible_noise")):
+            return self._fit_private(frame, schema, target, plan, budget, resume=resume)
         schema = Schema.infer(frame, target=target) if schema is None else schema
         if target is not None and schema.target != target:
             schema = schema.with_roles(target=target)
@@ -184,6 +218,40 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
             **self._fitted.report,
         }
         self.n_features_in_ = len(schema)
+        return self
+
+    def _fit_private(
+        self,
+        frame: pd.DataFrame,
+        schema: Schema | None,
+        target: str | None,
+        plan: FitPlan,
+        budget: Budget,
+        *,
+        resume: bool,
+    ) -> Self:
+        """Fit under a budget; nothing of the table is looked at before the plan is accepted."""
+        # the accountants take a second to import, which a fit without a budget need not wait for
+        from synthkit.tables.private import PrivacySettings, fit_private
+
+        private = PrivacySettings.of(self.get_params())
+        if resume:
+            raise PrivacyError(
+                "a fit under a budget keeps no checkpoint and cannot be resumed", remedy="fit again; it takes a minute"
+            )
+        if schema is not None and target is not None and schema.target != target:
+            schema = schema.with_roles(target=target)
+        with (
+            JsonLinesLog(self.log) if self.log is not None else nullcontext() as log,
+            Trainer(budget, None, progress_for(self.verbose), log) as trainer,
+        ):
+            trainer.message("measuring under the budget")
+            random = RandomSource(self.random_state)
+            self._fitted = fit_private(frame, schema, private, random, trainer, codes=plan.n_codes, device=plan.device)
+            seconds = trainer.seconds
+        columns = len(self._fitted.encoder.schema)
+        self._fitted.report = {"columns": columns, "seconds": round(seconds, 1), **self._fitted.report}
+        self.n_features_in_ = columns
         return self
 
     def _seed(self, resumed: Path | None) -> int | None:
@@ -393,7 +461,10 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | Path) -> None:
         """Write the model file (JSON, arrays and trees as text in one archive), whole or not at all."""
         settings = self.get_params()
-        settings["log"] = None if self.log is None else str(self.log)
+        for name in ("log", "ledger"):
+            settings[name] = None if settings[name] is None else str(settings[name])
+        settings["privacy"] = None if self.privacy is None else self.privacy.to_json()
+        settings["buy"] = list(self.buy)
         storage.save(self._learned(), settings, path)
 
     @classmethod
@@ -407,6 +478,10 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         """
         fitted, settings = storage.load(path)
         known = set(cls._get_param_names())
+        if settings.get("privacy") is not None:
+            from synthkit.privacy.budget import PrivacyBudget
+
+            settings["privacy"] = PrivacyBudget.from_json(settings["privacy"])
         model = cls(**{name: value for name, value in settings.items() if name in known})
         model._fitted = fitted
         model.n_features_in_ = len(fitted.encoder.schema)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError
 from synthkit.schema import Column
-from synthkit.tables.cells import Integers, Numbers
+from synthkit.tables.cells import Bools, Integers, Numbers
 from synthkit.tables.columns import ColumnCode, Floats, State, missing_symbols
 from synthkit.tables.conditions import AllowedSymbols, allowed_symbols, read_condition
 from synthkit.tables.identifiers import TakenIdentifiers, largest_number, make_unique
@@ -125,6 +125,12 @@ class NumberCodec:
         """Symbol and position of each cell; ties get the middle of their ranks, or a random one if there is an rng."""
         numbers, missing = self.scale.numbers(series)
         blank = missing_symbols(series, missing, self.column, unknown)
+        return self.encode_numbers(numbers, missing, rng, blank)
+
+    def encode_numbers(
+        self, numbers: Numbers, missing: Bools, rng: np.random.Generator | None, blank: int = 0
+    ) -> tuple[Integers, Floats]:
+        """Symbol and position of numbers of the scale; missing ones get the symbol ``blank``."""
         symbols = np.full(len(numbers), blank, dtype=np.int64)
         positions = np.full(len(numbers), 0.5)
         inner = ~missing

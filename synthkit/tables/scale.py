@@ -55,11 +55,11 @@ class NumberScale:
         self.kind = _kind(column)
         self.integral = self.kind != "float"
         self._labels: list[Any] = list(column.categories or ()) if self.kind == "rank" else []
-        self._decimals = 0
+        self.decimals = 0
         if self.kind == "tick" and column.type not in ("integer", "identifier"):
-            self._decimals = column.decimals or 0
+            self.decimals = column.decimals or 0
         granularity = column.granularity or ("D" if column.dtype == "date" else "ns")
-        self._granule = _NANOSECONDS[granularity]
+        self.granule = _NANOSECONDS[granularity]
 
     @property
     def dtype(self) -> Any:
@@ -81,8 +81,8 @@ class NumberScale:
         if self.kind == "date":
             dates = as_dates(series, self.column)
             self._reject(series, np.isnat(dates) & ~missing, "dates", "override its type to categorical")
-            return np.where(missing, 0, dates.astype(np.int64) // self._granule), missing
-        if self.kind == "tick" and self._decimals == 0 and pd.api.types.is_integer_dtype(series.dtype):
+            return np.where(missing, 0, dates.astype(np.int64) // self.granule), missing
+        if self.kind == "tick" and self.decimals == 0 and pd.api.types.is_integer_dtype(series.dtype):
             if str(series.dtype).lower().startswith("uint64"):
                 too_large = series.fillna(0).to_numpy(dtype=np.uint64) > np.uint64(2**63 - 1)
                 self._reject(series, too_large, "whole numbers below 2^63", "override its type to categorical")
@@ -94,7 +94,7 @@ class NumberScale:
         self._reject(series, np.isinf(values), "finite numbers", "make these cells missing")
         if self.kind == "float":
             return values + 0.0, missing  # adding zero turns -0.0 into 0.0: one value, one spelling
-        scaled = np.rint(values * 10.0**self._decimals)
+        scaled = np.rint(values * 10.0**self.decimals)
         self._reject(series, np.abs(scaled) > _LARGEST_TICK, "numbers within 64 bits", "override its decimals to null")
         return scaled.astype(np.int64), missing
 
@@ -124,7 +124,7 @@ class NumberScale:
             codes = np.where(missing, -1, numbers)
             return cells_from(self._labels, codes, column.dtype, self._labels, column.ordered)
         if self.kind == "date":
-            dates = (numbers * self._granule).astype("datetime64[ns]")
+            dates = (numbers * self.granule).astype("datetime64[ns]")
             dates[missing] = np.datetime64("NaT")
             return from_dates(dates, column)
         if column.dtype.startswith(("int", "uint")) and "[" not in column.dtype and not missing.any():
@@ -132,7 +132,7 @@ class NumberScale:
         if column.dtype in ("Int64", "UInt64"):
             # Through float64 whole numbers beyond 2^53 would change.
             return pd.Series(pd.arrays.IntegerArray(numbers.astype(column.dtype.lower()), missing.copy()))
-        values = np.where(missing, np.nan, numbers / 10.0**self._decimals if self._decimals else numbers)
+        values = np.where(missing, np.nan, numbers / 10.0**self.decimals if self.decimals else numbers)
         if missing.any() and column.dtype.startswith(("int", "uint", "bool")) and "[" not in column.dtype:
             return pd.Series(values, name=column.name)
         return from_numbers(values, column)
@@ -171,18 +171,18 @@ class NumberScale:
             return None if (number < 0) == up else (_LARGEST_TICK if up else -_LARGEST_TICK)
         if self.kind == "float":
             return float(number)
-        exact = Fraction(number) * 10**self._decimals
+        exact = Fraction(number) * 10**self.decimals
         tick = max(-_LARGEST_TICK, min(_LARGEST_TICK, math.ceil(exact) if up else math.floor(exact)))
         # The cell is the float nearest to the decimal: 0.1 as a cell is not below the condition 0.1, whatever the exact
         # values.
         step = 1 if up else -1
-        if self._decimals and step * self._value(tick - step) >= step * number:
+        if self.decimals and step * self._value(tick - step) >= step * number:
             return tick - step
-        return tick + step if self._decimals and step * self._value(tick) < step * number else tick
+        return tick + step if self.decimals and step * self._value(tick) < step * number else tick
 
     def _value(self, tick: int) -> float:
         """The cell of a tick as a number, as it leaves the toolkit."""
-        value = tick / 10.0**self._decimals
+        value = tick / 10.0**self.decimals
         return float(np.float32(value)) if self.column.dtype.lower() == "float32" else value
 
     def _rank_of(self, value: Any) -> int:
@@ -210,7 +210,7 @@ class NumberScale:
         stamp = moment.to_datetime64()
         unit = np.datetime_data(stamp.dtype)[0]
         nanoseconds = int(stamp.astype(np.int64)) * _NANOSECONDS[unit]
-        return -(-nanoseconds // self._granule) if up else nanoseconds // self._granule
+        return -(-nanoseconds // self.granule) if up else nanoseconds // self.granule
 
     def _moment(self, value: Any) -> Any:
         if isinstance(value, str) and self.column.text_format is not None:

@@ -38,6 +38,8 @@ def save(fitted: FittedTable, settings: Mapping[str, Any], path: str | Path) -> 
         "encoder": fields,
         "report": fitted.report,
     }
+    if fitted.privacy is not None:
+        manifest["privacy"] = fitted.privacy
     if fitted.table is not None:
         tensors["codes"] = {"log_theta": fitted.table.log_theta, "log_weights": fitted.table.log_weights}
     if fitted.ratio is not None and fitted.particles is not None:
@@ -78,6 +80,7 @@ def load(path: str | Path, device: str = "cpu") -> tuple[FittedTable, dict[str, 
         encoder = TableEncoder.from_state(manifest["encoder"], tensors.get("encoder", {}))
         layout = Layout.from_state(tensors["layout"])
         fitted = FittedTable(encoder, layout, report=dict(manifest["report"]))
+        fitted.privacy = manifest.get("privacy")
         if "codes" in tensors:
             stored = tensors["codes"]
             fitted.table = CodeTable(stored["log_theta"], stored["log_weights"], layout.sizes.tolist())

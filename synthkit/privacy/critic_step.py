@@ -1,0 +1,164 @@
+"""One noisy gradient of the critic per step of a planned DP-SGD event: the only place where the critic meets real data.
+
+A step draws a fresh Poisson sample of units, pairs every sampled record with a fake of its own, clips every record's
+whole gradient, adds Gaussian noise to the sum and divides by a public number. What it returns is private; everything
+that is done with it afterwards (Adam, moving averages, the generator's steps) is post-processing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from synthkit.errors import PrivacyError
+from synthkit.gan.features import FeatureMap
+from synthkit.privacy.clipping import clipped_sum
+from synthkit.privacy.events import SAMPLED_GAUSSIAN, Event
+from synthkit.privacy.guard import PrivateRows
+from synthkit.privacy.noise import NoiseSource
+from synthkit.privacy.record_loss import RecordLoss
+from synthkit.privacy.sampling import PoissonSampler
+
+# Rounding in single precision can make a clipped gradient longer than asked for, by far less than this share.
+MARGIN = 2.0**-10
+
+Fakes = Callable[[int, torch.Generator], Tensor]
+
+
+class NoisyCriticGradient:
+    """Noisy gradients of a critic's loss, as many as an event plans.
+
+    Parameters
+    ----------
+    rows
+        The private rows: "codes" ``[n, C]``, the symbol of each cell, below zero where it counts nowhere; and if there
+        are any "positions" ``[n, C]`` inside the symbols, otherwise all are in the middle.
+    event
+        What `synthkit.privacy.events.sampled_gaussian_event` returned. Sampling probability, noise multiplier and
+        number of steps are read from it, so that what is done is what is accounted.
+    features
+        What the critic sees of a row. It must come from public or noisy numbers, never from the rows.
+    loss
+        Loss of a record.
+    records
+        n0, the public number of units. The sum is divided by ``n0`` times the sampling probability, never by the size
+        of a sample.
+    noise
+        Source of samples, fakes and noise.
+    rows_per_unit
+        Most rows of one unit in a step; each is clipped to C over this number.
+    device
+        Where critic and features live.
+
+    Raises
+    ------
+    PrivacyError
+        When the event is of another kind or the number of units is not positive.
+
+    Privacy
+    -------
+    All steps together keep the guarantee of the event: each is the Gaussian mechanism with sensitivity C on a Poisson
+    sample. Adding or removing a unit changes the fakes that other records are paired with only in their order; they
+    are independent and equally distributed, and drawn with secret random numbers in every step anew, so the
+    distribution of the sum of the others is the same (a seed that is published would make the pairing a function of
+    who is in the sample, and the stream's position afterwards a function of how many).
+    """
+
+    def __init__(
+        self,
+        rows: PrivateRows,
+        event: Event,
+        features: FeatureMap,
+        loss: RecordLoss,
+        *,
+        records: int,
+        noise: NoiseSource,
+        rows_per_unit: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        probability, multiplier = event.sampling_probability, event.noise_multiplier
+        if event.kind != SAMPLED_GAUSSIAN or probability is None or multiplier is None:
+            raise PrivacyError(
+                f"the critic's steps were planned as a {event.kind} event, expected {SAMPLED_GAUSSIAN}",
+                remedy="plan them with synthkit.privacy.events.sampled_gaussian_event",
+            )
+        if records < 1:
+            raise PrivacyError(f"the public number of units must be at least 1, got {records}")
+        self._session = rows.session(event)
+        self._features, self._loss, self._noise, self._device = features, loss, noise, device
+        self._probability, self._multiplier, self._most = probability, multiplier, rows_per_unit
+        self._divisor = probability * records
+        self._sampler: PoissonSampler | None = None
+
+    @property
+    def divisor(self) -> float:
+        """Expected number of sampled units, by public numbers."""
+        return self._divisor
+
+    @property
+    def steps_left(self) -> int:
+        """Steps that the event still allows."""
+        return self._session.steps_left
+
+    def skip(self, steps: int) -> None:
+        """Count steps that an earlier process took before it was interrupted."""
+        self._session.skip(steps)
+
+    def __call__(self, critic: nn.Module, fakes: Fakes, clip: float) -> list[Tensor]:
+        """Return the noisy gradient, one tensor per parameter of the critic.
+
+        Parameters
+        ----------
+        critic
+            The critic (`synthkit.privacy.clipping.require_record_wise`).
+        fakes
+            Features ``[n, F]`` of n independent fakes, without gradient, drawn from the generator of random numbers
+            that it is given and from nothing else.
+        clip
+            C, the most that one unit contributes; from public numbers or earlier results.
+
+        Raises
+        ------
+        PrivacyError
+            When all planned steps are taken, or C is not positive and finite.
+        """
+        if not (math.isfinite(clip) and clip > 0):
+            raise PrivacyError(f"the clipping norm must be > 0 and finite, got {clip}")
+        with self._session.step() as data:
+            sums = self._clipped(critic, data, fakes, clip)
+            noisy = [
+                total.cpu() + torch.from_numpy(self._noise.gaussian(self._multiplier * clip, tuple(total.shape)))
+                for total in sums
+            ]
+        parameters = list(critic.parameters())
+        return [(tensor / self._divisor).to(own) for tensor, own in zip(noisy, parameters, strict=True)]
+
+    def _clipped(self, critic: nn.Module, data: Mapping[str, NDArray[Any]], fakes: Fakes, clip: float) -> list[Tensor]:
+        """Sum of clipped gradients over a fresh sample; private."""
+        if self._sampler is None:
+            self._sampler = PoissonSampler(len(data["codes"]), self._session.units, self._most)
+        rows = self._sampler.draw(self._probability, self._noise)
+        real = self._seen(data, rows)
+        # every step has its own stream of secret random numbers, so that nothing later depends on the sample's size
+        secret = torch.Generator(self._device).manual_seed(int(self._noise.uint64(1)[0] >> 1))
+        if len(rows):
+            with torch.no_grad():
+                fake = fakes(len(rows), secret)
+        else:
+            fake = torch.zeros_like(real)
+        share = torch.rand(len(rows), 1, generator=secret, device=self._device)
+        return clipped_sum(critic, self._loss, real, fake, share, clip * (1 - MARGIN) / self._most).sums
+
+    def _seen(self, data: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> Tensor:
+        """What the critic sees of the sampled rows ``[B, F]``; nothing of cells that count nowhere."""
+        codes = torch.from_numpy(data["codes"][rows]).to(self._device)
+        positions = torch.full(codes.shape, 0.5, device=self._device)
+        if "positions" in data:
+            positions = torch.from_numpy(data["positions"][rows]).to(positions)
+        seen = self._features.real(codes.clamp(min=0), positions)
+        return seen * (codes >= 0)[:, self._features.columns]

@@ -1,0 +1,121 @@
+"""A guarantee in words for somebody who is no specialist, and what it does not cover."""
+
+from __future__ import annotations
+
+from synthkit.privacy.budget import ROW, PrivacyBudget
+from synthkit.privacy.describe import one_in, percent, short
+from synthkit.privacy.tradeoff import Meaning, posterior_bound
+
+_PRIORS = (0.01, 0.5)
+_LARGE = 1e4
+
+
+def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool) -> tuple[str, ...]:
+    """Return what a guarantee means, one paragraph each.
+
+    Parameters
+    ----------
+    budget
+        The guarantee that holds.
+    meaning
+        Its bounds on attacks.
+    private
+        Whether the noise was private; without that nothing is guaranteed.
+    """
+    if not private:
+        return (
+            "Nothing is guaranteed. The noise of this model comes from a seed, and whoever knows or guesses the seed "
+            "can take it away. What the same fit would guarantee with noise from the operating system is left out.",
+        )
+    one, change, question = _unit(budget)
+    odds = f"{meaning.odds:.3g}" if meaning.odds < _LARGE else f"{meaning.odds:.1e}"
+    beliefs = " and ".join(
+        f"from {percent(prior)} to at most {percent(posterior_bound(prior, budget.epsilon))}" for prior in _PRIORS
+    )
+    paragraphs = [
+        f"{change}: no result of this release becomes more than {odds} times as likely, give or take a probability of "
+        f"{one_in(budget.delta)}. That is what epsilon {budget.epsilon:.4g} and delta {short(budget.delta)} say.",
+        f"Belief. Somebody who suspects {question} can, after seeing everything that was released, multiply the odds "
+        f"of that belief by at most {odds}, up to the same small probability. A belief can grow {beliefs}.",
+        f"Guessing. Somebody who has to tell {question}, where both are equally likely, is right in at most "
+        f"{percent(meaning.accuracy_by_events)} of cases. Tossing a coin is right in 50 %.",
+    ]
+    if budget.adjacency == "replace-one":
+        verbs = "takes the first version for the second in {} of cases", "recognises the second in at most {}"
+        blind = "Guessing recognises as many as it mistakes."
+    else:
+        verbs = "wrongly accuses {} of those who were not in the data", "finds at most {} of those who were"
+        blind = "Guessing finds as many as it wrongly accuses."
+    tests = [
+        f"{verbs[0].format(percent(attack.fpr))} {verbs[1].format(percent(attack.by_events))}"
+        for attack in meaning.attacks
+    ]
+    if tests:
+        paragraphs.append(f"Accusing. A test that {'; one that '.join(tests)}. {blind}")
+    paragraphs.append(
+        f"The bounds hold against anybody, with any computer and any other knowledge, even of all the data but {one}. "
+        "They do not say that nothing can be learnt: what is true of the data as a whole is learnt about everybody to "
+        "whom it applies, whether they were in the data or not."
+    )
+    return tuple(paragraphs)
+
+
+def _unit(budget: PrivacyBudget) -> tuple[str, str, str]:
+    """The unit, what neighbouring tables are, and what an attacker asks."""
+    if budget.unit == ROW:
+        one = those = "one row"
+    else:
+        rows = "one row" if budget.rows_per_unit == 1 else f"up to {budget.rows_per_unit:,} rows"
+        one, those = f"one '{budget.unit}'", f"all rows of one '{budget.unit}' ({rows} of which are used)"
+    if budget.adjacency == "replace-one":
+        return one, f"Replace {those} by any other", f"which of two versions of {one} was in the data"
+    return one, f"Add {those} to the data, or take it out", f"whether {one} was in the data"
+
+
+_NOT_COVERED = (
+    "The schema. Names of columns, bounds, categories and the number of records are taken as public and stand in the "
+    "model as declared. Whatever of them was read from the data is outside the guarantee.",
+    "Choices made by looking at the data. Settings that were tuned on it, and the best of several fits, are covered "
+    "only as far as each of these fits is a release in the ledger.",
+    "Other releases. What else was published from the same people, outside this ledger, adds to the loss. Drawing more "
+    "rows from this model does not.",
+    "Evaluations. Scores, figures and reports that compare with real rows read the real rows. They are not in the "
+    "ledger; keep them where the data is.",
+)
+_MACHINE = (
+    "The machine. How long the fit took, its use of memory, its logs, and whoever can see the machine while it runs."
+)
+_GRADIENTS = (
+    "Rounding in the noise of gradients. It is made of floating-point numbers, as the sum of four normal draws, which "
+    "hinders attacks on their last bits but is no proof. Noise on counts is exact, on whole numbers."
+)
+_CODE = (
+    "The code. This certificate is worked out from the ledger in the file. That the program did what the ledger says "
+    "rests on its review, its contract tests and its audit with canaries, which can refute it but not prove it."
+)
+
+
+def not_covered(budget: PrivacyBudget, gradients: bool) -> tuple[str, ...]:
+    """Return what a guarantee says nothing about, one paragraph each.
+
+    Parameters
+    ----------
+    budget
+        The guarantee.
+    gradients
+        Whether a critic was trained by DP-SGD.
+    """
+    found = [*_NOT_COVERED]
+    if budget.unit == ROW:
+        found.append(
+            "People with several rows. The unit is a row: somebody with k rows is protected with k times this epsilon, "
+            "and a larger delta."
+        )
+    else:
+        found.append(
+            f"People who appear under several values of '{budget.unit}', and what a group has in common, such as a "
+            "family."
+        )
+    if budget.adjacency == "replace-one":
+        found.append("How many units the data has: neighbouring tables have as many, so that this number is public.")
+    return (*found, _MACHINE, *((_GRADIENTS,) if gradients else ()), _CODE)
