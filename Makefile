@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench browser
+.PHONY: help venv demo test lint bench bench-privacy audit browser
 
 help: ## show what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 venv: $(READY) ## create .venv with the exact versions of constraints.txt
 
@@ -42,3 +42,10 @@ bench: $(READY) ## measure against peers (hours; SYNTHKIT_DATA names the folder 
 	$(BIN)/python evaluation/benchmarks/evaluate.py
 	$(BIN)/python evaluation/benchmarks/intervals.py
 	$(BIN)/python evaluation/benchmarks/tables.py
+
+bench-privacy: $(READY) ## measure fits under a budget against AIM, MST and dpmm (hours; SYNTHKIT_DATA as above)
+	$(BIN)/python evaluation/benchmarks/privacy.py
+	$(BIN)/python evaluation/benchmarks/ghost.py
+
+audit: $(READY) ## audit the privacy of the code itself with canaries (minutes)
+	$(BIN)/python evaluation/benchmarks/audit.py

@@ -1,4 +1,4 @@
-"""One private fit of synthkit in a process of its own, so that seconds and peak memory are its own; started by privacy.py."""
+"""One private fit of synthkit in a process, and with a peak memory, of its own; started by privacy.py."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ The marginals may be noisy: nothing here sees a record. Every code is a product 
 of two columns under K codes with weights 1/K is ``theta_i.T @ theta_j / K``: all pairs together are one matrix product,
 and its squared distance from the given marginals is minimised over full batches.
 
-The codes are the outputs of a network on K fixed noise vectors, as in GEM (Liu, Vietri and Wu 2021). A network ties the codes
-together; on noisy marginals that was measured to be better than free codes (`docs/explanation/privacy.md`).
+The codes are the outputs of a network on K fixed noise vectors, as in GEM (Liu, Vietri and Wu 2021). A network ties the
+codes together; on noisy marginals that was measured to be better than free codes (`docs/explanation/privacy.md`).
 """
 
 from __future__ import annotations
@@ -133,24 +133,39 @@ class NetworkCodes(nn.Module):
         return theta, torch.full((self.codes,), -float(np.log(self.codes)))
 
 
-class NetworkCodeSampler:
-    """Draws rows with gradients from network codes, for an adversary (a `RelaxedGenerator`)."""
+class FreeCodes:
+    """K product distributions with parameters of their own, starting at given ones: what an adversary moves.
 
-    def __init__(self, codes: NetworkCodes, temperature: float = 0.5) -> None:
-        self._codes, self._temperature = codes, temperature
+    Parameters
+    ----------
+    sizes
+        Symbols of each column.
+    start
+        Log-probabilities to start at, ``[K, D]``.
+    """
+
+    def __init__(self, sizes: Sequence[int], start: Tensor) -> None:
+        self.segments = Segments(sizes, start.device)
+        self._start = start
+        self._moved = torch.zeros_like(start, requires_grad=True)
 
     def parameters(self) -> list[Tensor]:
-        """The weights of the network; the noise vectors stay."""
-        return list(self._codes.parameters())
+        """How far each log-probability has moved, ``[K, D]``, before it is made a probability again."""
+        return [self._moved]
 
-    def draw(self, n: int, rng: torch.Generator) -> RelaxedBatch:
-        """Draw ``n`` rows: codes uniformly, symbols straight-through, positions uniform."""
-        codes, segments = self._codes, self._codes.segments
-        device = codes.noise.device
-        picked = torch.randint(codes.codes, (n,), generator=rng, device=device)
-        logits = segments.log_softmax(codes.logits(picked).clamp(-30.0, 30.0))
-        symbols = segments.straight_through(logits, rng, self._temperature)
-        return RelaxedBatch(symbols, torch.rand((n, len(segments.sizes)), generator=rng, device=device))
+    def draw(self, n: int, rng: torch.Generator, temperature: float = 0.5) -> RelaxedBatch:
+        """Draw ``n`` rows with gradient: codes uniformly, symbols straight-through, positions uniform."""
+        device = self._start.device
+        picked = torch.randint(len(self._start), (n,), generator=rng, device=device)
+        logits = self._start[picked] + self._moved[picked]
+        symbols = self.segments.straight_through(logits, rng, temperature)
+        return RelaxedBatch(symbols, torch.rand((n, len(self.segments.sizes)), generator=rng, device=device))
+
+    def frozen(self) -> tuple[Tensor, Tensor]:
+        """Log-probabilities ``[K, D]`` and log-weights of the codes ``[K]``, without gradient, on the CPU."""
+        with torch.no_grad():
+            theta = self.segments.log_softmax((self._start + self._moved).clamp(-30.0, 30.0)).cpu()
+        return theta, torch.full((len(theta),), -float(np.log(len(theta))))
 
 
 class MarginalLoss:

@@ -17,17 +17,16 @@ Nothing here draws random numbers or reads data.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 from scipy.stats import beta, binom
 
 from synthkit.errors import PrivacyError
-from synthkit.privacy.audit_curves import AnyMechanism, Curve, gaussian_mu, separation
+from synthkit.privacy.audit_curves import AnyMechanism, Curve, gaussian_mu
 
 Floats = NDArray[np.float64]
 
@@ -87,7 +86,7 @@ def threshold_bound(
     *,
     delta: float,
     confidence: float = 0.99,
-    thresholds: Sequence[float] | None = None,
+    threshold: float | None = None,
     curve: Curve | None = None,
     ideal: tuple[Floats, Floats] | None = None,
 ) -> EpsilonBound:
@@ -101,10 +100,9 @@ def threshold_bound(
         Delta that the bound goes with.
     confidence
         Of the bound, at least 0.5 and below 1.
-    thresholds
-        Scores above one say "with". They must have been chosen without these scores (a white-box attack knows good
-        ones); the best counts, and they share the error that the confidence leaves. None chooses one on every other
-        run and bounds on the rest.
+    threshold
+        Scores above it say "with". It must have been chosen without these scores (a white-box attack knows the best
+        one); None chooses it on every other run and bounds on the rest.
     curve
         What mechanisms are thought of; None is `AnyMechanism`, which is always right.
     ideal
@@ -124,10 +122,10 @@ def threshold_bound(
     family: Curve = AnyMechanism() if curve is None else curve
     out, into = _scores(without, "without"), _scores(with_canary, "with")
     runs = len(out) + len(into)
-    if thresholds is None:
-        thresholds = [best_threshold(out[::2], into[::2], delta=delta, confidence=confidence, curve=family)]
+    if threshold is None:
+        threshold = best_threshold(out[::2], into[::2], delta=delta, confidence=confidence, curve=family)
         out, into = out[1::2], into[1::2]
-    each = 1 - (1 - confidence) / (2 * len(thresholds))
+    cut, each = threshold, 1 - (1 - confidence) / 2
 
     def of(false_positive: float, false_negative: float) -> float:
         return family.epsilon(
@@ -136,16 +134,16 @@ def threshold_bound(
             delta,
         )
 
-    def best(without: Floats, with_canary: Floats) -> float:
-        return max(of(float((without > cut).mean()), float((with_canary <= cut).mean())) for cut in thresholds)
+    def by(without: Floats, with_canary: Floats) -> float:
+        return of(float((without > cut).mean()), float((with_canary <= cut).mean()))
 
     return EpsilonBound(
-        bound=best(out, into),
+        bound=by(out, into),
         delta=delta,
         confidence=confidence,
         runs=runs,
         detectable=of(0.0, 0.0),
-        expected=None if ideal is None else best(*ideal),
+        expected=None if ideal is None else by(*ideal),
         method=family.name,
     )
 
@@ -165,12 +163,19 @@ def best_threshold(
     candidates = np.unique(np.quantile(np.concatenate([out, into]), np.linspace(0, 1, _CANDIDATES)))
     wrong = len(out) - np.searchsorted(out, candidates, side="right")
     missed = np.searchsorted(into, candidates, side="right")
-    anything = curve is None or isinstance(curve, AnyMechanism)
-    values = []
-    for positives, negatives in zip(wrong.tolist(), missed.tolist(), strict=True):
-        rates = upper_rate(positives, len(out), each), upper_rate(negatives, len(into), each)
-        values.append(AnyMechanism().epsilon(*rates, delta) if anything else separation(*rates))
-    return float(candidates[int(np.argmax(values))])
+    # of two rates by Clopper and Pearson; a rate of 1 has no finite score
+    first, second = (
+        np.where(count < n, beta.ppf(each, count + 1, np.maximum(n - count, 1)), 1.0)
+        for count, n in ((wrong, len(out)), (missed, len(into)))
+    )
+    with np.errstate(divide="ignore"):
+        if curve is None or isinstance(curve, AnyMechanism):
+            better = np.maximum(
+                np.log(np.maximum(1 - delta - second, 0) / first), np.log(np.maximum(1 - delta - first, 0) / second)
+            )
+        else:
+            better = -ndtri(first) - ndtri(second)
+    return float(candidates[int(np.argmax(better))])
 
 
 def one_run_bound(

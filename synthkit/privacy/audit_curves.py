@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,7 @@ from synthkit.privacy.budget import Adjacency
 _LARGEST_MU = 60.0
 _LOSSES = 100  # epsilons at which the curve of DP-SGD is looked at
 _STEP = 5e-3  # of its discretisation, which costs less than 1e-3 of epsilon
+_CLOSE = 1e-3  # relative distance of noise multipliers that counts as none
 _LEAST_NOISE, _MOST_NOISE = 0.15, 1e3  # multipliers that are looked at
 
 
@@ -114,18 +116,11 @@ class SampledGaussianCurve:
             return 0.0
         else:
             # a little more noise than the root: the bound must not be rounded up
-            root = float(brentq(excess, low, high, xtol=1e-4)) + 1e-4
+            root = float(brentq(excess, low, high, xtol=_CLOSE)) + _CLOSE
         return float(self._distribution(math.exp(root)).get_epsilon_for_delta(delta))
 
     def _distribution(self, noise_multiplier: float) -> Any:
-        relation = {"add-remove": NeighboringRelation.ADD_OR_REMOVE_ONE, "replace-one": NeighboringRelation.REPLACE_ONE}
-        return privacy_loss_distribution.from_gaussian_mechanism(
-            noise_multiplier,
-            sampling_prob=self.sampling_probability,
-            neighboring_relation=relation[self.adjacency],
-            # small losses of small noise need no finer grid than large ones of large noise
-            value_discretization_interval=_STEP * max(1.0, 1 / noise_multiplier),
-        ).self_compose(self.steps)
+        return _sampled(noise_multiplier, self.sampling_probability, self.steps, self.adjacency)
 
     def _excess(self, distribution: Any, false_positive: float, false_negative: float) -> float:
         """Return by how much a test with these rates does better than the mechanism allows; negative if it does not."""
@@ -135,6 +130,19 @@ class SampledGaussianCurve:
         deltas = np.asarray(distribution.get_delta_for_epsilon(epsilons))
         rates = np.array([[false_positive, false_negative], [false_negative, false_positive]])
         return float(np.max(1 - rates[:, 1:] - np.exp(epsilons) * rates[:, :1] - deltas))
+
+
+@lru_cache(maxsize=64)
+def _sampled(noise_multiplier: float, probability: float, steps: int, adjacency: Adjacency) -> Any:
+    """Return dp-accounting's privacy loss distribution of DP-SGD, never optimistic."""
+    relation = {"add-remove": NeighboringRelation.ADD_OR_REMOVE_ONE, "replace-one": NeighboringRelation.REPLACE_ONE}
+    return privacy_loss_distribution.from_gaussian_mechanism(
+        noise_multiplier,
+        sampling_prob=probability,
+        neighboring_relation=relation[adjacency],
+        # small noise has large losses, which need no fine grid
+        value_discretization_interval=_STEP * max(1.0, 1 / noise_multiplier),
+    ).self_compose(steps)
 
 
 def separation(false_positive: float, false_negative: float) -> float:

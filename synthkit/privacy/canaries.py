@@ -2,9 +2,8 @@
 
 A canary is a row made to be found: it sits in cells that no other row has, or its gradient is longer than clipping
 allows and nothing else is in the table. The audit runs the real code again and again, ledger, guard, noise and all, on
-a table with the canary and on its neighbour without, and looks at everything that the run publishes. Where the canary
-shows is learned from the code itself, by a run with silent noise: a row that is counted twice, or in a cell where it
-does not belong, gives the attack more to go by.
+a table with the canary and on its neighbour without, and looks at everything that the run publishes
+(`synthkit.privacy.canary_attacks`).
 
 The result is a lower bound on epsilon, with a confidence. **It can only refute.** "Consistent" means that this attack,
 with so many runs, found no more than what is claimed; `CanaryAudit.detectable` and `CanaryAudit.expected` say what it
@@ -26,6 +25,7 @@ from synthkit.privacy.audit_bounds import EpsilonBound, one_run_bound, threshold
 from synthkit.privacy.budget import ROW, PrivacyBudget
 from synthkit.privacy.canary_attacks import (
     CLIP,
+    MOST_STEPS,
     AnchorAttack,
     AnchorRelease,
     Attack,
@@ -37,8 +37,6 @@ from synthkit.privacy.canary_attacks import (
 from synthkit.privacy.noise import NoiseSource
 
 Verdict = Literal["consistent", "refuted"]
-
-_RARE = 0.02  # share of runs without the canary above the second threshold
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def audit_anchor(
     budget: PrivacyBudget,
     *,
     runs: int = 2_000,
-    columns: int = 3,
+    columns: int = 6,
     confidence: float = 0.99,
     noise: NoiseSource | None = None,
 ) -> CanaryAudit:
@@ -113,7 +111,8 @@ def audit_anchor(
     runs
         Releases in all, half of them with the canary; at least 4.
     columns
-        Columns of the made-up table, at least 2.
+        Columns of the made-up table, at least 2. With few, counts have so little noise that whole numbers cost something
+        (`synthkit.privacy.accounting`), and less of the claim can be found.
     confidence
         Of the lower bound.
     noise
@@ -131,7 +130,8 @@ def audit_anchor(
     """
     _require(columns >= 2, f"an audit of the anchor needs at least 2 columns, got {columns}")
     _require_runs(runs)
-    return _many_runs(AnchorAttack(budget, columns), runs, confidence, noise)
+    source = NoiseSource() if noise is None else noise
+    return _many_runs(AnchorAttack(budget, columns, source), runs, confidence, source)
 
 
 def audit_critic(
@@ -155,7 +155,7 @@ def audit_critic(
     runs
         Trainings in all, half of them with the canary; at least 4.
     steps, sampling_probability
-        Of one training. Few steps with large samples are fast, and the accounting is as tight for them.
+        Of one training; at most 10 steps. Few steps with large samples are fast, and the accounting is as tight.
     confidence, noise
         As in `audit_anchor`.
 
@@ -167,10 +167,12 @@ def audit_critic(
     Raises
     ------
     PrivacyError
-        If there are too few runs, or the ledger refuses the plan.
+        If there are too few runs or too many steps, or the ledger refuses the plan.
     """
+    _require(steps <= MOST_STEPS, f"an audit of the critic takes at most {MOST_STEPS} steps, got {steps}")
     _require_runs(runs)
-    return _many_runs(CriticAttack(budget, steps, sampling_probability), runs, confidence, noise)
+    source = NoiseSource() if noise is None else noise
+    return _many_runs(CriticAttack(budget, steps, sampling_probability, source), runs, confidence, source)
 
 
 def audit_anchor_once(
@@ -252,16 +254,13 @@ def audit_critic_once(
     return _one_run("critic", release, scores, included, confidence)
 
 
-def _many_runs(attack: Attack, runs: int, confidence: float, noise: NoiseSource | None) -> CanaryAudit:
+def _many_runs(attack: Attack, runs: int, confidence: float, source: NoiseSource) -> CanaryAudit:
     """Run an attack on both tables, and bound epsilon by its scores."""
-    source = NoiseSource() if noise is None else noise
-    delta, ideal = attack.release.budget.delta, attack.ideal()
-    # Chosen before any run: where both tables are as likely, and a score that is rare without the canary. The second
-    # catches bugs that show in some runs only, such as one sample that is used in all steps.
-    thresholds = [0.0, float(np.quantile(ideal[0], 1 - _RARE))]
+    delta = attack.release.budget.delta
     scores = [np.array([attack.score(codes, source) for _ in range(runs // 2)]) for codes in attack.tables]
+    # where both tables are as likely: known before any run
     found = threshold_bound(
-        *scores, delta=delta, confidence=confidence, thresholds=thresholds, curve=attack.curve, ideal=ideal
+        *scores, delta=delta, confidence=confidence, threshold=0.0, curve=attack.curve, ideal=attack.ideal()
     )
     anything = threshold_bound(*scores, delta=delta, confidence=confidence)
     return _result(attack.name, attack.release, found, anything.bound)

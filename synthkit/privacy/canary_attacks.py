@@ -1,19 +1,22 @@
-"""Releases that a canary audit attacks, and the attacks: real code on made-up rows, from the ledger to what is published.
+"""What a canary audit attacks and how: real code on made-up rows, from the ledger to what is published.
 
-A release is a callable from codes to what is published. An attack has two neighbouring tables, learns by runs with
-`SilentNoise` how they differ in what is published, and scores runs by the likelihood ratio of the two tables under the
-noise that was planned.
+A release is a callable from codes to what is published. An attack has two neighbouring tables. It learns from the code
+itself how they differ in what is published, by a run on each with `SilentNoise`: a row that is counted twice, or where
+it does not belong, gives it more to go by. By pilot runs it learns in which directions there is less noise than planned
+(`whitening`). Then it scores runs by the likelihood ratio of the two tables.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import logsumexp, xlog1py, xlogy
 from torch import Tensor
 
 from synthkit.gan.critics import Critic
@@ -21,7 +24,7 @@ from synthkit.gan.features import FeatureMap
 from synthkit.gan.layout import Layout
 from synthkit.privacy.accounting import calibrate_sampled_gaussian
 from synthkit.privacy.anchor import all_pairs, measure_margins, measure_pairs
-from synthkit.privacy.audit_curves import Curve, GaussianCurve, SampledGaussianCurve, gaussian_mu
+from synthkit.privacy.audit_curves import Curve, GaussianCurve, SampledGaussianCurve
 from synthkit.privacy.budget import ROW, PrivacyBudget
 from synthkit.privacy.critic_step import NoisyCriticGradient
 from synthkit.privacy.events import Event, sampled_gaussian_event
@@ -40,6 +43,9 @@ CLIP = 0.5  # C, far shorter than the gradients of the canaries
 _OTHERS = 20  # rows of the anchor's table beside the canary
 _SYMBOLS = 3  # of each column: the others', the canary's, and that of who is in its place under "replace-one"
 _IDEAL = 20_000  # simulated runs exactly at the claim
+_PILOTS = 5  # for each number that is published
+_SILENCE = 1e-6  # smallest variance, in units of the planned one
+MOST_STEPS = 10  # of the critic: every subset of them is looked at
 
 
 class SilentNoise(NoiseSource):
@@ -120,6 +126,11 @@ class AnchorRelease(Release):
         found = measure_pairs(rows, self._sizes, self._pairs, margins, second, self.budget, noise)
         # shares are counts over a published number
         return [own.astype(np.float64) for own in margins.counts], [table * margins.total for table in found.tables]
+
+    @property
+    def mu(self) -> float:
+        """Distance of neighbours in what is published, in standard deviations of the planned noise."""
+        return math.sqrt(sum(1 / (event.noise_multiplier or math.inf) ** 2 for event in self._events))
 
     @property
     def deviations(self) -> tuple[float, float]:
@@ -228,24 +239,28 @@ class AnchorAttack:
         What the release is planned for.
     columns
         Columns of the table.
+    noise
+        For pilot runs.
     """
 
-    def __init__(self, budget: PrivacyBudget, columns: int) -> None:
+    def __init__(self, budget: PrivacyBudget, columns: int, noise: NoiseSource) -> None:
         self.name = "anchor"
         self.curve: Curve = GaussianCurve()
         self._release = AnchorRelease(budget, columns, _SYMBOLS)
         self.release: Release = self._release
         self.tables = _neighbours(budget, np.zeros((_OTHERS, columns), np.int32))
         without, into = (self._published(codes, SilentNoise()) for codes in self.tables)
-        self._change, self._middle = into - without, (into + without) / 2
+        pilots = np.stack([self._published(self.tables[0], noise) for _ in range(_PILOTS * len(without))])
+        self._whitening = whitening(pilots)
+        self._middle, self._change = (into + without) / 2, self._whitening @ (into - without)
 
     def score(self, codes: Codes, noise: NoiseSource) -> float:
         """See `Attack`."""
-        return float((self._published(codes, noise) - self._middle) @ self._change)
+        return float(self._change @ self._whitening @ (self._published(codes, noise) - self._middle))
 
     def ideal(self) -> tuple[Floats, Floats]:
         """See `Attack`."""
-        mu = gaussian_mu(self.release.claimed, self.release.budget.delta)
+        mu = self._release.mu
         without, into = RandomSource(0).numpy("ideal scores").standard_normal((2, _IDEAL)) * mu
         return without - mu**2 / 2, into + mu**2 / 2
 
@@ -263,10 +278,12 @@ class CriticAttack:
     budget
         What the steps are planned for.
     steps, probability
-        Their number, and the sampling probability.
+        Their number, at most `MOST_STEPS`, and the sampling probability.
+    noise
+        For pilot runs.
     """
 
-    def __init__(self, budget: PrivacyBudget, steps: int, probability: float) -> None:
+    def __init__(self, budget: PrivacyBudget, steps: int, probability: float, noise: NoiseSource) -> None:
         self.name = "critic"
         self.curve: Curve = SampledGaussianCurve(probability, steps, budget.adjacency)
         self._replaced = budget.adjacency == "replace-one"
@@ -278,30 +295,73 @@ class CriticAttack:
             weights, fake = [3.0, 0.0, 0.0], [0.0, -9.0, 0.0]
         self._release = CriticRelease(budget, steps, probability, np.array(weights), np.array(fake))
         self.release: Release = self._release
-        self.tables = _neighbours(budget, np.zeros((0, 1), np.int32))
-        self._shown = [self._release(codes, SilentNoise())[0] for codes in self.tables]
+        nobody = np.zeros((0, 1), np.int32)
+        self.tables = _neighbours(budget, nobody)
+        # all subsets of steps in which a unit may have been sampled
+        self._in_steps = np.array(list(product((0.0, 1.0), repeat=steps)))
+        times = self._in_steps.sum(1)
+        self._chances = xlogy(times, probability) + xlog1py(steps - times, -probability)
+        shown = [self._published(codes, SilentNoise()) for codes in self.tables]
+        pilots = np.stack([self._published(nobody, noise).ravel() for _ in range(_PILOTS * shown[0].size)])
+        self._whitening = whitening(pilots)
+        self._contributions = [self._subsets(own) for own in shown]
 
     def score(self, codes: Codes, noise: NoiseSource) -> float:
         """See `Attack`."""
-        sums = self._release(codes, noise)
-        without, into = (self._release.log_ratio(sums @ shown, float(shown @ shown)) for shown in self._shown)
-        return float((into - without).sum())
+        run = self._whitening @ self._published(codes, noise).ravel()
+        without, into = (
+            float(logsumexp(self._chances + parts @ run - (parts**2).sum(1) / 2)) for parts in self._contributions
+        )
+        return into - without
 
     def ideal(self) -> tuple[Floats, Floats]:
         """See `Attack`."""
-        release, random = self._release, RandomSource(0).numpy("ideal scores")
+        random, release = RandomSource(0).numpy("ideal scores"), self._release
         shape = (_IDEAL, release.steps)
 
         def simulated(contribution: float) -> Floats:
             sampled = random.random(shape) < release.probability
-            sums: Floats = sampled * contribution * CLIP + release.deviation * random.standard_normal(shape)
+            noise = release.deviation * random.standard_normal(shape)
+            sums: Floats = sampled * contribution * CLIP + noise
             ratio = release.log_ratio(CLIP * sums, CLIP**2)
             if self._replaced:
-                ratio -= release.log_ratio(-CLIP * sums, CLIP**2)
+                ratio = ratio - release.log_ratio(-CLIP * sums, CLIP**2)
             total: Floats = ratio.sum(1)
             return total
 
         return simulated(-1.0 if self._replaced else 0.0), simulated(1.0)
+
+    def _published(self, codes: Codes, noise: NoiseSource) -> Floats:
+        """Everything that a run publishes, in standard deviations of the planned noise, ``[T, P]``."""
+        return self._release(codes, noise) / self._release.deviation
+
+    def _subsets(self, shown: Floats) -> Floats:
+        """What a unit contributes, by the steps in which it is sampled, after whitening ``[2^T, T P]``."""
+        parts: Floats = (self._in_steps[:, :, None] * shown).reshape(len(self._in_steps), -1) @ self._whitening
+        return parts
+
+
+def whitening(pilots: Floats) -> Floats:
+    """Return the symmetric matrix ``[p, p]`` after which noise is as planned in every direction.
+
+    Parameters
+    ----------
+    pilots
+        What runs on the same table published ``[K, p]``, in standard deviations of the planned noise.
+
+    Returns
+    -------
+    ndarray
+        The identity where the noise is as planned: variances inside the range of chance (Marchenko and Pastur, 1967,
+        with some room) count as 1. Quiet directions, such as an exact count, are amplified up to a thousand times.
+    """
+    runs, width = pilots.shape
+    variances, directions = np.linalg.eigh(np.cov(pilots, rowvar=False))
+    spread = math.sqrt(width / runs)
+    usual = (variances > 0.8 * (1 - spread) ** 2) & (variances < 1.25 * (1 + spread) ** 2)
+    scale = np.where(usual, 1.0, np.maximum(variances, _SILENCE)) ** -0.5
+    found: Floats = (directions * scale) @ directions.T
+    return found
 
 
 def _neighbours(budget: PrivacyBudget, others: Codes) -> tuple[Codes, Codes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -210,7 +211,7 @@ def certify(model: PrivateModel, *, lint: LintReport | None = None, opacus: bool
     return Certificate(
         model=model.path.name,
         kind=model.kind,
-        created=str(model.privacy.get("created", "")),
+        created=_moment(str(model.privacy.get("created", ""))),
         engine=str(model.privacy.get("engine", "")),
         stamps=_stamps(model, [(budget, accounted.pld), (together, everything)], lint),
         budget=budget,
@@ -219,7 +220,9 @@ def certify(model: PrivateModel, *, lint: LintReport | None = None, opacus: bool
         events=describe_events(events, budget),
         earlier=tuple(
             EarlierRelease(
-                release.name, release.created, epsilon_spent(release.events, together.delta, together.adjacency)
+                release.name,
+                _moment(release.created),
+                epsilon_spent(release.events, together.delta, together.adjacency),
             )
             for release in ledger.before
         ),
@@ -267,6 +270,14 @@ def _accountants(checked: CrossCheck, *, opacus: bool) -> tuple[Accounted, ...]:
         text = f"{library} {_version(library)}"
         lines.append(Accounted(method, text, getattr(checked, name), notes.get(name.replace("_", "-"), "")))
     return tuple(lines)
+
+
+def _moment(stored: str) -> str:
+    """Return a stored time for people; what is no time stays as it is."""
+    try:
+        return datetime.fromisoformat(stored).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return stored
 
 
 def _uses_gradients(events: Sequence[Event]) -> bool:

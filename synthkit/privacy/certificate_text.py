@@ -50,7 +50,9 @@ def _sections(certificate: Certificate, width: int) -> Iterable[tuple[str, list[
         yield "Checks of the file", certificate.checks.to_text(width).splitlines()
     yield "SHA-256", _facts(tuple(certificate.hashes.items()), width)
     yield "Versions", _facts(tuple(certificate.versions.items()), width)
-    yield "Sign-off", [line for name in SIGN_OFF for line in (f"{name:<{_LABEL}}{'_' * 40}", "")][:-1]
+    signed = f"For the file with the SHA-256 {certificate.hashes[certificate.model]}."
+    lines = [line for name in SIGN_OFF for line in ("", f"{name:<{_LABEL}}{'_' * 40}")]
+    yield "Sign-off", [*_wrapped(signed, width), *lines]
 
 
 def _wrapped(text: str, width: int, **options: Any) -> list[str]:

@@ -123,8 +123,7 @@ def unit_in_words(budget: PrivacyBudget) -> str:
     """Return what is protected, to stand after "one": "row", or a value of a column with its rows."""
     if budget.unit == ROW:
         return "row"
-    rows = "the one row" if budget.rows_per_unit == 1 else f"up to {budget.rows_per_unit:,} rows"
-    return f"'{budget.unit}' ({rows} of it that are used)"
+    return f"'{budget.unit}' with up to {counted(budget.rows_per_unit, 'row')}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -56,7 +56,7 @@ def epsilon(model: PrivateModel) -> Verdict:
     said = []
     wanted = [("all events", own_events(ledger), ledger.budget)]
     if ledger.before or ledger.total != ledger.budget:
-        title = f"all events with those of {len(ledger.before)} earlier releases"
+        title = f"with {counted(len(ledger.before), 'earlier release')} they" if ledger.before else "all releases"
         wanted.append((title, (*ledger.earlier, *own_events(ledger)), ledger.total))
     for what, composed, budget in wanted:
         found = epsilon_spent(composed, budget.delta, budget.adjacency)

@@ -168,7 +168,7 @@ def _epsilon_of(parts: Parts, delta: float, adjacency: Adjacency, step: float | 
 
 
 def _fitted(step: float, parts: Parts) -> float:
-    """Return the next smaller step of which the first Laplace epsilon is a multiple: its losses are then not rounded."""
+    """Return the next smaller step of which the first Laplace epsilon is a multiple: it is then not rounded."""
     epsilon = parts.laplace[0][0] if parts.laplace else 0.0
     return epsilon / math.ceil(epsilon / step) if epsilon > step else step
 

@@ -65,8 +65,8 @@ def _unit(budget: PrivacyBudget) -> tuple[str, str, str]:
     if budget.unit == ROW:
         one = those = "one row"
     else:
-        rows = "one row" if budget.rows_per_unit == 1 else f"up to {budget.rows_per_unit:,} rows"
-        one, those = f"one '{budget.unit}'", f"all rows of one '{budget.unit}' ({rows} of which are used)"
+        used = "one is" if budget.rows_per_unit == 1 else f"up to {budget.rows_per_unit:,} are"
+        one, those = f"one '{budget.unit}'", f"all rows of one '{budget.unit}', of which {used} used,"
     if budget.adjacency == "replace-one":
         return one, f"Replace {those} by any other", f"which of two versions of {one} was in the data"
     return one, f"Add {those} to the data, or take it out", f"whether {one} was in the data"
@@ -113,8 +113,8 @@ def not_covered(budget: PrivacyBudget, gradients: bool) -> tuple[str, ...]:
         )
     else:
         found.append(
-            f"People who appear under several values of '{budget.unit}', and what a group has in common, such as a "
-            "family."
+            f"People under several names. Who has several values of '{budget.unit}' counts as several, and what a "
+            "group such as a family has in common is protected less."
         )
     if budget.adjacency == "replace-one":
         found.append("How many units the data has: neighbouring tables have as many, so that this number is public.")

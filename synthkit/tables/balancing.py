@@ -1,14 +1,59 @@
-"""How many synthetic rows each class needs."""
+"""How many synthetic rows each class needs, and the table with them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from synthkit.errors import DataError, InputError, unknown_name
+from synthkit.errors import DataError, InputError, SchemaError, unknown_name
+from synthkit.schema import Schema
+from synthkit.tables.identifiers import TakenIdentifiers
+
+DrawClass = Callable[[Any, int, TakenIdentifiers], pd.DataFrame]
+
+
+def balance_column(frame: pd.DataFrame, schema: Schema, target: str | None) -> str:
+    """Name of the column of classes: the one asked for, or the target of the schema.
+
+    Raises
+    ------
+    InputError
+        There is neither.
+    SchemaError
+        The table has no such column, or columns that the model never saw.
+    """
+    name = target if target is not None else schema.target
+    if name is None:
+        raise InputError("balance needs a column of classes", remedy="give target=COLUMN")
+    if name not in frame:
+        raise SchemaError(unknown_name("column", name, [str(column) for column in frame.columns]))
+    unknown = [str(column) for column in frame.columns if column not in schema]
+    if unknown:
+        raise SchemaError(
+            f"the model never saw the columns {', '.join(map(repr, unknown))}, so it has no values for new rows",
+            remedy="drop them, or fit a model to the table with them",
+        )
+    return name
+
+
+def balanced(
+    frame: pd.DataFrame,
+    name: str,
+    schema: Schema,
+    taken: TakenIdentifiers,
+    draw: DrawClass,
+    *,
+    ratio: float,
+    counts: Mapping[Any, int] | None,
+) -> pd.DataFrame:
+    """Real rows ``frame``, untouched and first, then as many drawn ones of each class as are missing; no free text."""
+    missing = balance_counts(frame[name], name, ratio=ratio, counts=counts)
+    kept = [column for column in frame.columns if schema[column].type != "text"]
+    parts = [frame[kept], *(draw(label, rows, taken)[kept] for label, rows in missing.items())]
+    return pd.concat(parts, ignore_index=True) if len(parts) > 1 else frame[kept].reset_index(drop=True)
 
 
 def balance_counts(

@@ -71,7 +71,7 @@ def check_declared(schema: Schema, *, unit: str, buy: Sequence[str] = ()) -> Non
         raise SchemaError(unknown_name("column", unit, schema.names), remedy="give the column that names the person")
     if schema.domain != "declared":
         raise PrivacyError(
-            "the schema says 'domain: inferred': its bounds and categories were read from the data, which no budget covers",
+            "the schema says 'domain: inferred': its bounds and categories were read from the data, outside any budget",
             remedy="check each of them against public knowledge, then write 'domain: declared' at its top",
         )
     for column in schema:
@@ -84,13 +84,11 @@ def check_declared(schema: Schema, *, unit: str, buy: Sequence[str] = ()) -> Non
                 remedy=f"add 'minimum:' and 'maximum:' to column {column.name!r} in the schema",
             )
         if column.type == "ordinal" and not column.categories:
-            raise PrivacyError(
-                f"column {column.name!r} is ordinal and lists no categories", remedy="list them in order"
-            )
+            raise PrivacyError(f"column {column.name!r} is ordinal and has no categories", remedy="list them in order")
         if column.type in ("categorical", "boolean") and column.categories is None and "categories" not in buy:
             raise PrivacyError(
                 f"column {column.name!r} is {column.type} and has no declared categories",
-                remedy=f"list them ('categories: [...]' of column {column.name!r} in the schema), or add --buy categories",
+                remedy=f"list them ('categories: [...]' of {column.name!r} in the schema), or add --buy categories",
             )
 
 
@@ -137,8 +135,8 @@ def bought_levels(column: Column) -> tuple[int, ...]:
 def special_numbers(column: Column) -> Numbers:
     """Numbers of a column with a symbol of their own, ascending, on its scale.
 
-    Declared sentinels; and, by a public rule, zero and both bounds of columns whose range is too wide to look for single
-    values: what many rows share there would otherwise be spread over a bin.
+    Declared sentinels; and, by a public rule, zero and both bounds of columns whose range is too wide to look for
+    single values: what many rows share there would otherwise be spread over a bin.
     """
     scale = NumberScale(column)
     low, high = bounds_of(column) if needs_bounds(column) and column.type != "identifier" else (0, 0)
@@ -307,7 +305,7 @@ def own_edges(column: Column) -> Numbers:
 
 
 def symbols_of_labels(codec: LabelCodec, column: Column, plain: PlainColumn, places: Integers) -> Integers:
-    """Symbols of declared labels ``[n]``: those that share a symbol get the last one, missing ones 0, or -1 if not nullable."""
+    """Symbols of declared labels ``[n]``; shared labels get the last one, missing ones 0, or -1 where not nullable."""
     offset = int(column.nullable)
     position = np.empty(len(places), dtype=np.int64)
     position[places] = np.arange(len(places))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from synthkit.errors import InputError, PrivacyError, SchemaError, unknown_name
+from synthkit.errors import InputError
 from synthkit.gan.budget import Budget
 from synthkit.gan.checkpoint import Progression
 from synthkit.gan.progress import JsonLinesLog, progress_for
@@ -22,12 +22,13 @@ from synthkit.gan.trainer import Trainer
 from synthkit.random import RandomSource
 from synthkit.schema import Schema
 from synthkit.tables import storage
-from synthkit.tables.balancing import balance_counts
+from synthkit.tables.balancing import balance_column, balanced
 from synthkit.tables.conditions import AllowedSymbols
 from synthkit.tables.encoder import TableEncoder
 from synthkit.tables.fitted import BATCH, FittedTable
 from synthkit.tables.fitting import TableFit
 from synthkit.tables.identifiers import TakenIdentifiers
+from synthkit.tables.imputation import fill_missing
 from synthkit.tables.plan import FitPlan, is_whole, settings_fingerprint
 
 if TYPE_CHECKING:
@@ -181,7 +182,13 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         plan = FitPlan.of(settings)
         budget = Budget.parse(self.time_budget)
         if any(settings[name] for name in ("privacy", "buy", "ledger", "reproducible_noise")):
-            return self._fit_private(frame, schema, target, plan, budget, resume=resume)
+            # the accountants take a second to import, which a fit without a budget need not wait for
+            from synthkit.tables.private import fit_settings
+
+            with self._trainer(budget) as trainer:
+                self._fitted = fit_settings(frame, schema, target, settings, plan, trainer, resume=resume)
+            self.n_features_in_ = len(self.schema_)
+            return self
         schema = Schema.infer(frame, target=target) if schema is None else schema
         if target is not None and schema.target != target:
             schema = schema.with_roles(target=target)
@@ -195,17 +202,8 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
             )
         checkpoint = Path(checkpoint) if checkpoint is not None else None
         random = RandomSource(self._seed(checkpoint if resume else None))
-        with (
-            JsonLinesLog(self.log) if self.log is not None else nullcontext() as log,
-            Trainer(
-                budget,
-                checkpoint,
-                progress_for(self.verbose),
-                log,
-                fingerprint=settings_fingerprint(plan, random.seed, _digest(frame)),
-                resume=resume,
-            ) as trainer,
-        ):
+        fingerprint = settings_fingerprint(plan, random.seed, _digest(frame))
+        with self._trainer(budget, checkpoint, fingerprint, resume=resume) as trainer:
             trainer.message(f"encoding {len(frame):,} rows of {len(schema)} columns")
             encoder = TableEncoder().fit(frame, schema)
             encoded = encoder.encode(frame, rng=random.numpy("encoding"))
@@ -220,39 +218,22 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = len(schema)
         return self
 
-    def _fit_private(
+    @contextmanager
+    def _trainer(
         self,
-        frame: pd.DataFrame,
-        schema: Schema | None,
-        target: str | None,
-        plan: FitPlan,
         budget: Budget,
+        checkpoint: Path | None = None,
+        fingerprint: Mapping[str, Any] | None = None,
         *,
-        resume: bool,
-    ) -> Self:
-        """Fit under a budget; nothing of the table is looked at before the plan is accepted."""
-        # the accountants take a second to import, which a fit without a budget need not wait for
-        from synthkit.tables.private import PrivacySettings, fit_private
-
-        private = PrivacySettings.of(self.get_params())
-        if resume:
-            raise PrivacyError(
-                "a fit under a budget keeps no checkpoint and cannot be resumed", remedy="fit again; it takes a minute"
-            )
-        if schema is not None and target is not None and schema.target != target:
-            schema = schema.with_roles(target=target)
+        resume: bool = False,
+    ) -> Iterator[Trainer]:
+        """What runs the stages, with progress and log as asked for."""
+        progress = progress_for(self.verbose)
         with (
             JsonLinesLog(self.log) if self.log is not None else nullcontext() as log,
-            Trainer(budget, None, progress_for(self.verbose), log) as trainer,
+            Trainer(budget, checkpoint, progress, log, fingerprint=fingerprint, resume=resume) as trainer,
         ):
-            trainer.message("measuring under the budget")
-            random = RandomSource(self.random_state)
-            self._fitted = fit_private(frame, schema, private, random, trainer, codes=plan.n_codes, device=plan.device)
-            seconds = trainer.seconds
-        columns = len(self._fitted.encoder.schema)
-        self._fitted.report = {"columns": columns, "seconds": round(seconds, 1), **self._fitted.report}
-        self.n_features_in_ = columns
-        return self
+            yield trainer
 
     def _seed(self, resumed: Path | None) -> int | None:
         """The seed; a resumed fit without one goes on with that of its checkpoint.
@@ -406,26 +387,14 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         SchemaError
             A column that the model never saw.
         """
-        schema = self.schema_
-        name = target if target is not None else schema.target
-        if name is None:
-            raise InputError("balance needs a column of classes", remedy="give target=COLUMN")
-        if name not in frame:
-            raise SchemaError(unknown_name("column", name, [str(column) for column in frame.columns]))
-        unknown = [str(column) for column in frame.columns if column not in schema]
-        if unknown:
-            raise SchemaError(
-                f"the model never saw the columns {', '.join(map(repr, unknown))}, so it has no values for new rows",
-                remedy="drop them, or fit a model to the table with them",
-            )
-        missing = balance_counts(frame[name], name, ratio=ratio, counts=counts)
-        random = RandomSource(random_state)
-        kept = [column for column in frame.columns if schema[column].type != "text"]
-        parts, taken = [frame[kept]], self._learned().encoder.take(frame)
-        for label, rows in missing.items():
+        random, encoder = RandomSource(random_state), self._learned().encoder
+
+        def draw(label: Any, rows: int, taken: TakenIdentifiers) -> pd.DataFrame:
             own = RandomSource(random.integer(f"balance {label!r}"))
-            parts.append(self._draw(rows, {name: label}, own, taken=taken)[kept])
-        return pd.concat(parts, ignore_index=True) if len(parts) > 1 else frame[kept].reset_index(drop=True)
+            return self._draw(rows, {name: label}, own, taken=taken)
+
+        name = balance_column(frame, self.schema_, target)
+        return balanced(frame, name, self.schema_, encoder.take(frame), draw, ratio=ratio, counts=counts)
 
     # -- scores and missing cells -------------------------------------------------------------------------------------
 
@@ -439,22 +408,7 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
 
     def impute(self, frame: pd.DataFrame, *, random_state: int | None = None) -> pd.DataFrame:
         """Fill missing cells by draws from their law given the observed cells; observed cells come back unchanged."""
-        fitted = self._learned()
-        random = RandomSource(random_state)
-        names = fitted.encoder.names
-        encoded = fitted.encoder.encode(frame, unknown=True)
-        symbols, positions = encoded.symbols.copy(), encoded.positions.copy()
-        unknown = frame[names].isna().to_numpy()
-        fitted.impute(symbols, positions, unknown, random)
-        drawn = fitted.encoder.decode(np.maximum(symbols, 0), positions, rng=random.numpy("decode"))
-        filled = frame.copy()
-        for place, name in enumerate(names):
-            rows = np.flatnonzero(unknown[:, place])
-            if len(rows):
-                column = filled[name].copy()
-                column.iloc[rows] = drawn[name].iloc[rows].to_numpy()
-                filled[name] = column
-        return filled
+        return fill_missing(self._learned(), frame, RandomSource(random_state))
 
     # -- model file ---------------------------------------------------------------------------------------------------
 

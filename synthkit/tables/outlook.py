@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synthkit.privacy.accounting import epsilon_spent
-from synthkit.privacy.budget import ROW, PrivacyBudget
-from synthkit.privacy.describe import EventLine, counted, describe_events, percent, short
+from synthkit.privacy.budget import PrivacyBudget
+from synthkit.privacy.describe import EventLine, describe_events, percent, short, unit_in_words
 from synthkit.privacy.plan import ReleasePlan
 from synthkit.privacy.tradeoff import Meaning, meaning
 from synthkit.schema import Column, Schema
@@ -62,11 +62,7 @@ class Outlook:
     def to_text(self, width: int = 100) -> str:
         """Return the outlook for a terminal, no line longer than `width`, apart from long names of columns."""
         budget = self.budget
-        unit = (
-            "one row"
-            if budget.unit == ROW
-            else f"one '{budget.unit}' with up to {counted(budget.rows_per_unit, 'row')}"
-        )
+        unit = f"one {unit_in_words(budget)}"
         known = "a number of records that is bought" if self.records is None else f"{self.records:,} records"
         lines = [
             f"epsilon {short(budget.epsilon)}, delta {short(budget.delta)}, {budget.adjacency}; protected is {unit}",

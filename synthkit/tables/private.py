@@ -1,4 +1,4 @@
-"""Between `TableGAN` and a fit under a privacy budget: what a schema asks for, the ledger, and what the model file tells."""
+"""Between `TableGAN` and a fit under a privacy budget: the plan of a schema, the ledger, and what the file tells."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from synthkit.random import RandomSource
 from synthkit.schema import Schema
 from synthkit.tables.declared import bought_levels, check_declared, is_modelled
 from synthkit.tables.fitted import FittedTable
+from synthkit.tables.plan import FitPlan
 from synthkit.tables.private_fit import PrivateTableFit
 from synthkit.tables.statistics import is_number
 
@@ -131,6 +132,40 @@ def plan_for(
     )
 
 
+def fit_settings(
+    frame: pd.DataFrame,
+    schema: Schema | None,
+    target: str | None,
+    settings: Mapping[str, Any],
+    plan: FitPlan,
+    trainer: Trainer,
+    *,
+    resume: bool,
+) -> FittedTable:
+    """Fit as the settings of a `TableGAN` say; nothing of the table is looked at before the plan is accepted.
+
+    Raises
+    ------
+    PrivacyError
+        As `fit_private`, and for a fit that is to be resumed.
+    """
+    private = PrivacySettings.of(settings)
+    if resume:
+        raise PrivacyError(
+            "a fit under a budget keeps no checkpoint and cannot be resumed", remedy="fit again; it takes a minute"
+        )
+    if schema is not None and target is not None and schema.target != target:
+        schema = schema.with_roles(target=target)
+    trainer.message("measuring under the budget")
+    random = RandomSource(settings["random_state"])
+    fitted = fit_private(
+        frame, schema, private, random, trainer, codes=plan.n_codes, loss=plan.loss, device=plan.device
+    )
+    facts = {"columns": len(fitted.encoder.schema), "seconds": round(trainer.seconds, 1)}
+    fitted.report = {**facts, **fitted.report}
+    return fitted
+
+
 def fit_private(
     frame: pd.DataFrame,
     schema: Schema | None,
@@ -139,6 +174,7 @@ def fit_private(
     trainer: Trainer,
     *,
     codes: int | None = None,
+    loss: str = "wgan-gp",
     device: str = "cpu",
 ) -> FittedTable:
     """Fit a table under a budget.
@@ -151,7 +187,7 @@ def fit_private(
         Declared; required.
     settings
         The budget and how to spend it.
-    random, trainer, codes, device
+    random, trainer, codes, loss, device
         As for a fit without a budget. The seed reaches the training only, never the noise.
 
     Raises
@@ -167,14 +203,14 @@ def fit_private(
     if schema is None:
         raise PrivacyError(
             "a fit under a budget needs a declared schema: an inferred one would read the data",
-            remedy="write one (synthkit inspect shows the form), check it against public knowledge, give it with --schema",
+            remedy="write one (synthkit inspect shows the form), check it, and give it with --schema",
         )
     plan = plan_for(schema, settings.budget, engine=settings.engine, buy=settings.buy)
     noise = NoiseSource(reproducible_seed=settings.reproducible_noise)
     with _ledger(settings, plan) as ledger:
         fit = PrivateTableFit(
             plan, schema, unit=settings.budget.unit, ledger=ledger, noise=noise, random=random, trainer=trainer,
-            codes=codes, device=device,
+            codes=codes, loss=loss, device=device,
         )  # fmt: skip
         fitted = fit.run(frame)
     fitted.privacy = _record(plan, schema, ledger, noise)

@@ -6,19 +6,24 @@ they return is noisy; everything after is post-processing and may look at it as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from synthkit.errors import SchemaError, unknown_name
-from synthkit.gan.anchor import AnchorStage, NetworkCodes
+from synthkit.errors import PrivacyError, SchemaError, unknown_name
+from synthkit.gan.anchor import AnchorStage, FreeCodes, NetworkCodes
+from synthkit.gan.features import FeatureMap
 from synthkit.gan.layout import Layout
+from synthkit.gan.stage import Stage
 from synthkit.gan.table import CodeTable
 from synthkit.gan.trainer import Trainer
+from synthkit.privacy.adversary import PrivateAdversaryStage
 from synthkit.privacy.anchor import (
     NoisyMargins,
     all_pairs,
@@ -36,10 +41,9 @@ from synthkit.privacy.ledger import Ledger
 from synthkit.privacy.noise import NoiseSource
 from synthkit.privacy.plan import ReleasePlan
 from synthkit.random import RandomSource
-from synthkit.schema import Column, Schema
+from synthkit.schema import Schema
 from synthkit.tables.columns import ColumnCodec
 from synthkit.tables.declared import (
-    PlainColumn,
     bought_levels,
     bounds_of,
     constant_codec,
@@ -49,70 +53,18 @@ from synthkit.tables.declared import (
     own_edges,
     plain_column,
     special_numbers,
-    symbols_of_labels,
 )
 from synthkit.tables.encoder import TableEncoder
 from synthkit.tables.fitted import FittedTable
 from synthkit.tables.identifiers import TextIdentifier
-from synthkit.tables.label_codec import LabelCodec
-from synthkit.tables.number_codec import NumberCodec
+from synthkit.tables.private_columns import Measured, identifier_codec, plain_of, with_unmeasured
 from synthkit.tables.scale import NumberScale
-from synthkit.tables.statistics import is_generated, is_number
+from synthkit.tables.statistics import is_generated
 
+_CODES = 1_000
+_APART = 0.3  # standard deviation of the log-probabilities of codes that start near the margins
 _MOST_LABELS = 256
 _SEEN = 3.0  # standard deviations of noise above which a label gets a symbol of its own
-
-
-@dataclass(eq=False)
-class Measured:
-    """A modelled column on its way from declared cells to symbols.
-
-    Attributes
-    ----------
-    column
-        Its description; bought categories are filled in.
-    edges
-        Bins of a numeric column.
-    places, own
-        Order of the labels of another column, and how many have a symbol of their own.
-    codec
-        Made of noisy counts at the end.
-    """
-
-    column: Column
-    edges: NDArray[Any] | None = None
-    places: NDArray[np.int64] | None = None
-    own: int = 0
-    codec: ColumnCodec | None = None
-
-    @property
-    def is_number(self) -> bool:
-        """Whether the column lies on a line."""
-        return is_number(self.column)
-
-    @property
-    def size(self) -> int:
-        """Number of symbols."""
-        return self.working().code.size
-
-    def working(self) -> NumberCodec | LabelCodec:
-        """Codec without shares, for encoding."""
-        if self.is_number:
-            edges = self.edges if self.edges is not None else own_edges(self.column)
-            return number_codec(self.column, edges)
-        labels = list(self.column.categories or ())
-        places = self.places if self.places is not None else np.arange(len(labels))
-        own = self.own if self.places is not None else len(labels)
-        return label_codec(self.column, labels, own, np.ones(len(labels), np.int64), 0, places)
-
-    def symbols(self, plain: PlainColumn) -> NDArray[np.int32]:
-        """Symbols of cells ``[n]``; -1 where the cell counts nowhere."""
-        codec = self.working()
-        if isinstance(codec, NumberCodec):
-            found, _ = codec.encode_numbers(plain.values, plain.missing, None, int(self.column.nullable) - 1)
-            return found.astype(np.int32)
-        places = self.places if self.places is not None else np.arange(len(self.column.categories or ()))
-        return symbols_of_labels(codec, self.column, plain, places).astype(np.int32)
 
 
 class PrivateTableFit:
@@ -136,6 +88,8 @@ class PrivateTableFit:
         Runs the stages.
     codes
         Number of latent codes, or None to choose.
+    loss
+        Game of the critic, where the plan has one.
     device
         Where networks are trained.
 
@@ -155,11 +109,12 @@ class PrivateTableFit:
         random: RandomSource,
         trainer: Trainer,
         codes: int | None = None,
+        loss: str = "wgan-gp",
         device: str = "cpu",
     ) -> None:
         self.plan, self.schema, self.unit = plan, schema, unit
         self.ledger, self.noise, self.random, self.trainer = ledger, noise, random, trainer
-        self.codes, self.device = codes, device
+        self.codes, self.loss, self.device = codes, loss, device
         self.columns = [Measured(column) for column in schema if is_modelled(column, unit)]
         self.report: dict[str, Any] = {}
 
@@ -176,9 +131,9 @@ class PrivateTableFit:
         margins = self._merge_rare(margins)
         merged = rows.map(self._encode)
         layout = self._describe(margins)
-        table = self._anchor(merged, margins)
+        table = self._codes(merged, margins, layout)
         encoder = self._encoder()
-        fitted = _with_unmeasured(encoder, self.columns, layout, table)
+        fitted = with_unmeasured(encoder, self.columns, layout, table)
         fitted.report = {**self.report, "rows": round(margins.total), "interrupted": self.trainer.interrupted}
         return fitted
 
@@ -253,6 +208,7 @@ class PrivateTableFit:
                     self.noise,
                     most,
                     levels=levels,
+                    total=self.plan.records,
                     missing=data[f"{name}/missing"],
                     spikes=special_numbers(one.column).tolist(),
                 )
@@ -260,8 +216,9 @@ class PrivateTableFit:
 
     def _encode(self, data: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Symbols of all measured columns, row by row."""
-        symbols = [one.symbols(_plain(data, one)) for one in self.columns]
-        return {"codes": np.stack(symbols, axis=1)}
+        encoded = [one.encode(plain_of(data, one)) for one in self.columns]
+        codes, positions = zip(*encoded, strict=True)
+        return {"codes": np.stack(codes, axis=1), "positions": np.stack(positions, axis=1)}
 
     # -- what is made of it -------------------------------------------------------------------------------------------
 
@@ -305,9 +262,20 @@ class PrivateTableFit:
         atoms = [(one.codec or one.working()).code.n_atoms for one in self.columns]
         return Layout.from_counts(sizes, atoms, counts, inside, keys, rows=margins.total)
 
-    def _anchor(self, rows: PrivateRows, margins: NoisyMargins) -> CodeTable:
-        """Measure pairs and fit the codes to everything measured."""
+    def _codes(self, rows: PrivateRows, margins: NoisyMargins, layout: Layout) -> CodeTable:
+        """Fit the codes as the engine says: to noisy pairs, against a critic under DP-SGD, or one after the other."""
         sizes = [len(own) for own in margins.counts]
+        if "pairs" in self.plan.events:
+            theta, weights = self._anchor(rows, margins, sizes)
+        else:
+            theta, weights = self._margins_only(margins)
+        if "critic" in self.plan.events:
+            theta, weights = self._challenge(rows, layout, theta)
+        self.report["codes"] = len(theta)
+        return CodeTable(theta.numpy(), weights.double().numpy(), sizes)
+
+    def _anchor(self, rows: PrivateRows, margins: NoisyMargins, sizes: list[int]) -> tuple[Tensor, Tensor]:
+        """Measure pairs and fit the codes to everything measured."""
         budget, events = self.plan.budget, self.plan.events
         pairs = all_pairs(sizes)
         if "scores" in events:
@@ -317,15 +285,41 @@ class PrivateTableFit:
         if self.codes is not None:
             settings = replace(settings, codes=self.codes)
         codes = NetworkCodes(sizes, marginals.singles, settings, generator=self.random.torch("anchor", self.device))
-        report = self.trainer.run(AnchorStage(codes, marginals, settings))
-        self.report |= {
-            "codes": settings.codes,
-            "pairs": len(pairs),
-            "symbols": int(sum(sizes)),
-            "stages": {report.name: report.describe()},
-        }
-        theta, weights = codes.frozen()
-        return CodeTable(theta.numpy(), weights.double().numpy(), sizes)
+        self._run(AnchorStage(codes, marginals, settings))
+        self.report |= {"pairs": len(pairs), "symbols": sum(sizes)}
+        return codes.frozen()
+
+    def _margins_only(self, margins: NoisyMargins) -> tuple[Tensor, Tensor]:
+        """Codes that all stand near the margins, a little apart, for a critic to move."""
+        start = torch.as_tensor(np.log(np.concatenate(margins.shares()) + 1e-5), dtype=torch.float32)
+        count = self.codes if self.codes is not None else _CODES
+        apart = torch.randn(count, len(start), generator=self.random.torch("codes")) * _APART
+        return start + apart, torch.full((count,), -float(np.log(count)))
+
+    def _challenge(self, rows: PrivateRows, layout: Layout, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Let a critic that sees the rows through noise only move the codes."""
+        if self.plan.records is None:
+            raise PrivacyError("a critic needs the public number of records", remedy="declare it with --records")
+        codes = FreeCodes(layout.sizes.tolist(), theta.to(self.device))
+        stage = PrivateAdversaryStage(
+            codes,
+            FeatureMap(layout, device=self.device),
+            rows,
+            self.plan.events["critic"],
+            self.noise,
+            self.random.child("critic"),
+            records=self.plan.records,
+            loss=self.loss,
+            rows_per_unit=self.plan.budget.rows_per_unit,
+            device=self.device,
+        )
+        self._run(stage)
+        return codes.frozen()
+
+    def _run(self, stage: Stage) -> None:
+        report = self.trainer.run(stage)
+        said = f"{report.steps} steps in {report.seconds:.1f} s, {report.stopped_because}"
+        self.report.setdefault("stages", {})[report.name] = said
 
     def _encoder(self) -> TableEncoder:
         """Encoder of the whole table; nothing in it comes from a record."""
@@ -346,53 +340,5 @@ class PrivateTableFit:
             elif is_generated(column):
                 generated[column.name] = TextIdentifier(column, 0.0)
             else:
-                codecs[column.name] = _identifier_codec(column, self.plan.records)
+                codecs[column.name] = identifier_codec(column, self.plan.records)
         return TableEncoder.from_codecs(schema, codecs, generated)
-
-
-def _plain(data: Mapping[str, NDArray[Any]], one: Measured) -> PlainColumn:
-    """A column out of the arrays that private rows hold; bought labels get their place in the list."""
-    values, missing = data[f"{one.column.name}/values"], data[f"{one.column.name}/missing"]
-    if not one.is_number and values.dtype == object:
-        place = {label: position for position, label in enumerate(one.column.categories or ())}
-        found = np.array([place.get(label, -1) for label in values.tolist()], dtype=np.int64)
-        return PlainColumn(np.maximum(found, 0), found < 0)
-    return PlainColumn(values, missing)
-
-
-def _identifier_codec(column: Column, records: int | None) -> NumberCodec:
-    """Codec that makes up whole-number identifiers within declared bounds."""
-    bounded = column
-    if column.minimum is None or column.maximum is None:
-        bounded = replace(column, minimum=1, maximum=100 * (records or 1_000_000))
-    low, high = bounds_of(bounded)
-    middle = int(low) + (int(high) - int(low)) // 2 + 1
-    edges = np.array([int(low), middle, int(high) + 1], dtype=np.int64)
-    return number_codec(replace(bounded, nullable=False), edges, distinct=True)
-
-
-def _with_unmeasured(
-    encoder: TableEncoder, measured: Sequence[Measured], layout: Layout, table: CodeTable
-) -> FittedTable:
-    """Put the columns that were not measured, such as numbers of persons, beside those that were: uniform, unrelated."""
-    own = {one.column.name: place for place, one in enumerate(measured)}
-    if list(own) == encoder.names:
-        return FittedTable(encoder, layout, table)
-    thetas, counts, inside, keys, sizes, atoms = [], [], [], [], [], []
-    starts = table.offsets
-    for code in encoder.columns:
-        place = own.get(code.name)
-        if place is None:
-            uniform = np.full(code.size, 1.0 / code.size)
-            thetas.append(np.broadcast_to(np.log(uniform), (len(table.log_theta), code.size)))
-            counts.append(uniform)
-        else:
-            part = slice(starts[place], starts[place + 1])
-            thetas.append(table.log_theta[:, part])
-            counts.append(layout.share[part])
-        inside.append(code.has_inside)
-        keys.append(code.values if code.is_numeric else None)
-        sizes.append(code.size)
-        atoms.append(code.n_atoms)
-    whole = CodeTable(np.concatenate(thetas, axis=1).astype(np.float32), table.log_weights, sizes)
-    return FittedTable(encoder, Layout.from_counts(sizes, atoms, counts, inside, keys, rows=1.0), whole)

@@ -290,7 +290,7 @@ TABLE_CHECKS: dict[str, Check] = {
     "bounds": Check("bins follow from bounds", "smallest and largest values of the data", bounds),
     "labels": Check("labels are declared or bought", "rare labels of the data", labels),
     "counts": Check("counts of labels have noise", "noise that was dropped", counts),
-    "shares": Check("shares have noise", "exact frequencies", shares),
+    "shares": Check("shares have noise", "exact frequencies of values", shares),
     "identifiers": Check("identifiers are made up", "ranges and gaps of real identifiers", identifiers),
     "cells": Check("nothing is known of how cells were stored", "traces of single cells", cells),
     "settings": Check("settings hold no digest", "digests that confirm a guess of the data", settings),

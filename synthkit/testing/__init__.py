@@ -1,17 +1,21 @@
-"""Contract checks that every synthesizer and every metric must pass, in the manner of scikit-learn's estimator checks.
+"""Contract checks that every synthesizer, metric and mechanism must pass, in the manner of scikit-learn's checks.
 
 They are public: whoever writes a generator or a metric of their own can run them.
 """
 
+from synthkit.testing.mechanisms import check_mechanism, check_row_wise, mechanism_checks
 from synthkit.testing.metrics import awkward_tables, check_metric, metric_checks
 from synthkit.testing.synthesizers import check_domain, check_synthesizer, condition_holds, synthesizer_checks
 
 __all__ = [
     "awkward_tables",
     "check_domain",
+    "check_mechanism",
     "check_metric",
+    "check_row_wise",
     "check_synthesizer",
     "condition_holds",
+    "mechanism_checks",
     "metric_checks",
     "synthesizer_checks",
 ]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthkit.errors import SynthkitError
 from synthkit.privacy.mechanisms import Mechanism
 from synthkit.privacy.noise import NoiseSource
 from synthkit.random import RandomSource
@@ -262,7 +263,7 @@ def _ran(mechanism: Mechanism, data: Data, seed: int) -> Any:
     """Run the mechanism; an error that a row can cause tells that the row is there."""
     try:
         return mechanism.run(data, noise=NoiseSource(reproducible_seed=seed), **mechanism.example)
-    except Exception as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, SynthkitError) as error:
         raise AssertionError(f"{len(data)} rows raise {type(error).__name__}: {error}") from error
 
 

@@ -30,7 +30,7 @@ def gaussian_delta(epsilon, noise):
 
 
 def lattice_delta(epsilon, sigma, moves):
-    """The delta of one discrete Gaussian in some cells, each moved by its own step, by brute force over all outcomes."""
+    """The delta of discrete Gaussians, each moved by its own whole step, by brute force over all outcomes."""
     reach = math.ceil(12 * sigma) + max(moves)
     values = np.arange(-reach, reach + 1)
     mass, loss = np.zeros(1), np.zeros(1)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthkit.errors import PrivacyError
+from synthkit.privacy.budget import PrivacyBudget
+from synthkit.privacy.canaries import audit_anchor, audit_anchor_once, audit_critic, audit_critic_once
+from synthkit.privacy.canary_attacks import AnchorAttack, CriticAttack, SilentNoise, whitening
+from synthkit.privacy.noise import NoiseSource
+
+ROOT = Path(__file__).resolve().parents[2]
+DELTA = 1e-5
+FOUR = PrivacyBudget(4, DELTA)
+ENOUGH = 0.4  # of the claim
+# small enough for a test: the full audit is evaluation/benchmarks/audit.py
+SMALL = {
+    "anchor": {"runs": 600, "columns": 5, "confidence": 0.95},
+    "critic": {"runs": 600, "steps": 4, "confidence": 0.95},
+}
+
+
+def load_benchmark():
+    path = ROOT / "evaluation" / "benchmarks" / "audit.py"
+    spec = importlib.util.spec_from_file_location("benchmark_audit", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+BENCHMARK = load_benchmark()
+
+
+def audit(name, budget=FOUR, seed=0, **options):
+    return BENCHMARK.AUDITS[name](budget, noise=NoiseSource(reproducible_seed=seed), **SMALL[name] | options)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_claimed_is_not_refuted_and_mostly_needed(name):
+    found = audit(name)
+    assert found.verdict == "consistent"
+    assert ENOUGH * found.claimed <= found.lower_bound <= found.claimed <= 4.0
+    assert found.lower_bound <= found.detectable
+    assert ENOUGH * found.claimed <= found.expected <= found.claimed
+    assert found.any_mechanism <= found.claimed
+    assert found.share == pytest.approx(found.lower_bound / found.claimed)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "budget",
+    [
+        PrivacyBudget(4, DELTA, adjacency="replace-one"),
+        PrivacyBudget(4, DELTA, unit="person", rows_per_unit=3),
+        PrivacyBudget(0.5, 1e-6),
+    ],
+    ids=["replace-one", "three rows a person", "small epsilon"],
+)
+def test_other_budgets_are_kept_too(name, budget):
+    found = audit(name, budget, runs=300)
+    assert found.verdict == "consistent"
+    assert found.adjacency == budget.adjacency
+    # the canary of every kind of budget must be seen, or nothing is audited
+    if budget.epsilon == 4:
+        assert found.lower_bound > 0.15 * found.claimed
+
+
+BUGS = [(name, bug) for name, bugs in BENCHMARK.BUGS.items() for bug in bugs]
+RUNS = {"rows counted in two cells": 1200, "half the noise": 400, "terms clipped one by one (2 C)": 400}
+
+
+@pytest.mark.parametrize(("name", "bug"), BUGS)
+def test_every_bug_that_is_put_back_in_is_refuted(name, bug):
+    with BENCHMARK.BUGS[name][bug]():
+        found = audit(name, runs=RUNS.get(bug, 200))
+    assert found.verdict == "refuted"
+    assert found.lower_bound > found.claimed
+
+
+@pytest.mark.parametrize("attack", [audit_anchor_once, audit_critic_once])
+def test_one_run_with_many_canaries_finds_something_and_refutes_nothing(attack):
+    found = attack(FOUR, canaries=400, confidence=0.95, noise=NoiseSource(reproducible_seed=1))
+    assert found.verdict == "consistent"
+    assert 0.1 * found.claimed < found.lower_bound < found.detectable
+    assert found.runs == 400
+    assert found.any_mechanism is None
+
+
+def test_one_run_refutes_gradients_without_noise():
+    with BENCHMARK.no_noise_in_gradients():
+        found = audit_critic_once(PrivacyBudget(1, DELTA), canaries=400, noise=NoiseSource(reproducible_seed=0))
+    assert found.verdict == "refuted"
+
+
+def test_audits_use_private_noise_unless_a_test_brings_its_own():
+    seen = []
+
+    class Watched(NoiseSource):
+        def __init__(self, **options):
+            super().__init__(**options)
+            seen.append(self.is_private)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("synthkit.privacy.canaries.NoiseSource", Watched)
+        audit_anchor_once(FOUR, canaries=10)
+    assert seen == [True]
+    assert not SilentNoise().is_private
+
+
+def test_same_seed_same_audit_and_json_keeps_it():
+    first, second = (audit("anchor", runs=20, seed=5) for _ in range(2))
+    assert first == second
+    assert json.loads(json.dumps(first.to_json())) == dataclasses.asdict(first)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.verdict = "refuted"
+
+
+def test_canaries_show_exactly_what_is_planned_for():
+    noise = NoiseSource(reproducible_seed=0)
+    attack = AnchorAttack(FOUR, 3, noise)
+    # in standard deviations of the noise: mu of the whole release
+    change = np.linalg.norm(np.linalg.solve(attack._whitening, attack._change))
+    assert change == pytest.approx(attack._release.mu)
+    clipped = CriticAttack(FOUR, 2, 0.5, noise)._release(np.ones((1, 1), np.int32), SilentNoise())
+    norms = np.linalg.norm(clipped, axis=1)
+    assert np.all((norms > 0.5 * 0.995) & (norms <= 0.5))
+
+
+def test_whitening_leaves_planned_noise_alone_and_amplifies_silence():
+    pilots = np.random.default_rng(0).standard_normal((300, 12))
+    assert np.allclose(whitening(pilots), np.eye(12))
+    quiet = pilots.copy()
+    quiet[:, 3] *= 1e-9
+    found = whitening(quiet)
+    assert found[3, 3] == pytest.approx(1000, rel=0.01)
+    assert np.allclose(np.delete(np.delete(found, 3, 0), 3, 1), np.eye(11), atol=0.05)
+    # noise that is used twice is silent in the difference
+    twice = pilots.copy()
+    twice[:, 1] = twice[:, 0]
+    difference = np.eye(12)[0] - np.eye(12)[1]
+    assert np.linalg.norm(whitening(twice) @ difference) > 500
+
+
+@pytest.mark.parametrize(
+    ("attack", "options", "match"),
+    [
+        (audit_anchor, {"runs": 3}, "at least 4 runs"),
+        (audit_anchor, {"columns": 1}, "at least 2 columns"),
+        (audit_critic, {"runs": 0}, "at least 4 runs"),
+        (audit_critic, {"steps": 11}, "at most 10 steps"),
+        (audit_critic_once, {"canaries": 9}, "at least 10 canaries"),
+        (audit_anchor_once, {"budget": PrivacyBudget(1, DELTA, adjacency="replace-one")}, "add-remove"),
+        (audit_critic_once, {"budget": PrivacyBudget(1, DELTA, unit="person")}, "single rows"),
+    ],
+)
+def test_audits_that_cannot_work_are_refused(attack, options, match):
+    with pytest.raises(PrivacyError, match=match):
+        attack(**{"budget": FOUR} | options)
