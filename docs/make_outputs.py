@@ -31,6 +31,7 @@ GROUPS = (
     ("docs/tutorials/first-table.md", "docs/how-to/conditions.md", "docs/how-to/pipelines-cli.md"),
     ("docs/how-to/balancing.md",),
     ("docs/how-to/schema.md",),
+    ("docs/how-to/privacy-officer.md",),
 )
 _BLOCK = re.compile(r"<!-- (runnable|output[^>]*?) -->\n```(\w+)\n(.*?)\n```", re.DOTALL)
 _LINES = re.compile(r"output(?: from (.+?))?(?: to (.+))?")

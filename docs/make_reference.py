@@ -111,12 +111,21 @@ def section(verb: str) -> str:
     command = group.get_command(click.Context(group), verb)
     if command is None:
         raise SystemExit(f"the verb {verb!r} has no command")
-    with click.Context(command, info_name=f"synthkit {verb}") as context:
-        usage = " ".join(["synthkit", verb, *command.collect_usage_pieces(context)])
-    parts = [f"## {verb}", f"```text\n{usage}\n```", *paragraphs(command.help or "")]
+    parts = [f"## {verb}", *told(command, f"synthkit {verb}")]
+    if isinstance(command, click.Group):
+        for name, subcommand in command.commands.items():
+            parts += [f"### {verb} {name}", *told(subcommand, f"synthkit {verb} {name}")]
+    return "\n\n".join(parts)
+
+
+def told(command: click.Command, spelling: str) -> list[str]:
+    """Return usage, help and options of a command, one paragraph each."""
+    with click.Context(command, info_name=spelling) as context:
+        usage = " ".join([spelling, *command.collect_usage_pieces(context)])
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     rows = [f"| {names(option)} | {default(option)} | {cell(option.help or '')} |" for option in options]
-    return "\n\n".join([*parts, "\n".join(["| option | default | |", "|---|---|---|", *rows])])
+    table = ["\n".join(["| option | default | |", "|---|---|---|", *rows])] if rows else []
+    return [f"```text\n{usage}\n```", *paragraphs(command.help or ""), *table]
 
 
 def paragraphs(text: str) -> list[str]:

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["PrivacyBudget", "Schema", "TableGAN", "__version__", "compare", "evaluate", "load", "read_table", "write_table"]
+__all__ = [
+    "PrivacyBudget",
+    "Schema",
+    "TableGAN",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load",
+    "read_table",
+    "write_table",
+]
 
 _HOME = {
     "PrivacyBudget": "synthkit.privacy",

@@ -149,7 +149,7 @@ def unit_of(schema: Schema) -> str | None:
 
 
 def last_resort(limit: float) -> float:
-    """Return the seconds after which a process is ended from outside: this clock also runs while the machine is busy."""
+    """Return the seconds after which a process is ended from outside; this clock also runs on a busy machine."""
     return 300 + 6 * limit
 
 

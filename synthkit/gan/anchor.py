@@ -217,6 +217,7 @@ class AnchorStage:
     """
 
     name = "anchor"
+    scored_by = "plan done"
 
     def __init__(self, codes: NetworkCodes, marginals: Marginals, settings: AnchorSettings) -> None:
         self.total_steps, self.evaluate_every = settings.steps, max(1, settings.steps // 6)

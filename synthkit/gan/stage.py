@@ -10,6 +10,7 @@ from torch import Tensor
 
 from synthkit.gan.state import Tensors, Values
 
+HELD_OUT = "held-out"
 StopReason = Literal["finished", "good enough", "patience", "time budget", "interrupted"]
 
 
@@ -24,6 +25,11 @@ class Stage(Protocol):
         Length of the plan.
     evaluate_every
         Steps between two calls of `evaluate`.
+
+    Notes
+    -----
+    A stage whose `evaluate` is not a held-out score, because under a privacy budget there is none, says what it is in
+    an attribute ``scored_by``.
     """
 
     name: str
@@ -55,6 +61,11 @@ class Stage(Protocol):
         """Halve the learning rate; called once, after a non-finite loss and with the best weights restored."""
 
 
+def scored_by(stage: Stage) -> str:
+    """Name of what a stage scores itself by."""
+    return str(getattr(stage, "scored_by", HELD_OUT))
+
+
 @dataclass(frozen=True)
 class StageReport:
     """How a stage went.
@@ -71,6 +82,8 @@ class StageReport:
         Steps after which the kept state was reached; 0 when no step improved on the start.
     recovered
         True when a non-finite loss was met and the learning rate was halved.
+    scored_by
+        What the scores are.
     """
 
     name: str
@@ -81,6 +94,7 @@ class StageReport:
     best_step: int
     stopped_because: StopReason
     recovered: bool = False
+    scored_by: str = HELD_OUT
 
     @property
     def improved(self) -> bool:
@@ -95,6 +109,6 @@ class StageReport:
         """Say in one line for people what was reached, when, and why it stopped."""
         kept = f"kept step {self.best_step}" if self.improved else "kept the start (no step improved on it)"
         return (
-            f"held-out {self.initial_score:.4f} -> {self.best_score:.4f}, {kept}, "
+            f"{self.scored_by} {self.initial_score:.4f} -> {self.best_score:.4f}, {kept}, "
             f"{self.steps} steps in {self.seconds:.1f} s, {self.stopped_because}"
         )

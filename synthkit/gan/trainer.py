@@ -21,7 +21,7 @@ from synthkit.gan.budget import Budget
 from synthkit.gan.checkpoint import Payload, Progression
 from synthkit.gan.interruption import Interruption
 from synthkit.gan.progress import ProgressSink, SilentProgress
-from synthkit.gan.stage import Stage, StageReport, StopReason
+from synthkit.gan.stage import Stage, StageReport, StopReason, scored_by
 from synthkit.gan.state import Tensors, Values
 
 __all__ = ["LogSink", "Stage", "StageReport", "StopReason", "Trainer"]
@@ -244,7 +244,7 @@ class Trainer:
             run.seconds = before + now - began
             if now - shown_at >= 0.1:
                 shown_at = now
-                self._progress.update(stage.name, run.step, {"held-out": run.best_score, **losses})
+                self._progress.update(stage.name, run.step, {scored_by(stage): run.best_score, **losses})
             if now - self._saved_at >= self._checkpoint_every:
                 self._save(stage, run, best)
         return self._end(stage, run, best, reason)
@@ -326,6 +326,7 @@ class Trainer:
             best_step=run.best_step,
             stopped_because=reason,
             recovered=run.recovered,
+            scored_by=scored_by(stage),
         )
         self._progress.finish(stage.name, report.describe())
         if reason != "interrupted" and self._path is not None:

@@ -173,6 +173,8 @@ class PrivateAdversaryStage:
     would compare fakes with real records, use the mean score instead.
     """
 
+    scored_by = "steps"
+
     def __init__(
         self,
         generator: RelaxedGenerator,

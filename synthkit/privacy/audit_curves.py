@@ -31,7 +31,7 @@ from synthkit.privacy.budget import Adjacency
 
 _LARGEST_MU = 60.0
 _LOSSES = 100  # epsilons at which the curve of DP-SGD is looked at
-_STEP = 5e-3  # of its discretisation, which costs less than 1e-3 of epsilon
+_STEP = 1e-2  # of its discretisation, which costs less than 1e-3 of epsilon
 _CLOSE = 1e-3  # relative distance of noise multipliers that counts as none
 _LEAST_NOISE, _MOST_NOISE = 0.15, 1e3  # multipliers that are looked at
 

@@ -111,7 +111,7 @@ def audit_anchor(
     runs
         Releases in all, half of them with the canary; at least 4.
     columns
-        Columns of the made-up table, at least 2. With few, counts have so little noise that whole numbers cost something
+        Columns of the made-up table, at least 2. With few, noise is so small that whole numbers cost something
         (`synthkit.privacy.accounting`), and less of the claim can be found.
     confidence
         Of the lower bound.

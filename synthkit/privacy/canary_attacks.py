@@ -43,7 +43,7 @@ CLIP = 0.5  # C, far shorter than the gradients of the canaries
 _OTHERS = 20  # rows of the anchor's table beside the canary
 _SYMBOLS = 3  # of each column: the others', the canary's, and that of who is in its place under "replace-one"
 _IDEAL = 20_000  # simulated runs exactly at the claim
-_PILOTS = 5  # for each number that is published
+_PILOTS, _FEWEST_PILOTS = 5, 60  # for each number in which the tables differ; in all
 _SILENCE = 1e-6  # smallest variance, in units of the planned one
 MOST_STEPS = 10  # of the critic: every subset of them is looked at
 
@@ -249,9 +249,11 @@ class AnchorAttack:
         self._release = AnchorRelease(budget, columns, _SYMBOLS)
         self.release: Release = self._release
         self.tables = _neighbours(budget, np.zeros((_OTHERS, columns), np.int32))
-        without, into = (self._published(codes, SilentNoise()) for codes in self.tables)
-        pilots = np.stack([self._published(self.tables[0], noise) for _ in range(_PILOTS * len(without))])
-        self._whitening = whitening(pilots)
+        shown = [self._everything(codes, SilentNoise()) for codes in self.tables]
+        self._differing = np.flatnonzero(shown[1] - shown[0])
+        without, into = (own[self._differing] for own in shown)
+        pilots = [self._published(self.tables[0], noise) for _ in range(_pilots(len(without)))]
+        self._whitening = whitening(np.stack(pilots))
         self._middle, self._change = (into + without) / 2, self._whitening @ (into - without)
 
     def score(self, codes: Codes, noise: NoiseSource) -> float:
@@ -265,7 +267,11 @@ class AnchorAttack:
         return without - mu**2 / 2, into + mu**2 / 2
 
     def _published(self, codes: Codes, noise: NoiseSource) -> Floats:
-        """Everything that a run publishes, in standard deviations of the planned noise."""
+        """What a run publishes where the tables differ."""
+        return self._everything(codes, noise)[self._differing]
+
+    def _everything(self, codes: Codes, noise: NoiseSource) -> Floats:
+        """All that a run publishes, in standard deviations of the planned noise."""
         kinds = zip(self._release(codes, noise), self._release.deviations, strict=True)
         return np.concatenate([table.ravel() / deviation for tables, deviation in kinds for table in tables])
 
@@ -301,14 +307,15 @@ class CriticAttack:
         self._in_steps = np.array(list(product((0.0, 1.0), repeat=steps)))
         times = self._in_steps.sum(1)
         self._chances = xlogy(times, probability) + xlog1py(steps - times, -probability)
-        shown = [self._published(codes, SilentNoise()) for codes in self.tables]
-        pilots = np.stack([self._published(nobody, noise).ravel() for _ in range(_PILOTS * shown[0].size)])
-        self._whitening = whitening(pilots)
-        self._contributions = [self._subsets(own) for own in shown]
+        shown = [self._everything(codes, SilentNoise()) for codes in self.tables]
+        self._differing = np.flatnonzero((shown[0] != shown[1]).any(0))
+        pilots = [self._published(nobody, noise) for _ in range(_pilots(steps * len(self._differing)))]
+        self._whitening = whitening(np.stack(pilots))
+        self._contributions = [self._subsets(own[:, self._differing]) for own in shown]
 
     def score(self, codes: Codes, noise: NoiseSource) -> float:
         """See `Attack`."""
-        run = self._whitening @ self._published(codes, noise).ravel()
+        run = self._whitening @ self._published(codes, noise)
         without, into = (
             float(logsumexp(self._chances + parts @ run - (parts**2).sum(1) / 2)) for parts in self._contributions
         )
@@ -332,13 +339,21 @@ class CriticAttack:
         return simulated(-1.0 if self._replaced else 0.0), simulated(1.0)
 
     def _published(self, codes: Codes, noise: NoiseSource) -> Floats:
-        """Everything that a run publishes, in standard deviations of the planned noise, ``[T, P]``."""
+        """What a run publishes where the tables differ, step after step."""
+        return self._everything(codes, noise)[:, self._differing].ravel()
+
+    def _everything(self, codes: Codes, noise: NoiseSource) -> Floats:
+        """All that a run publishes, in standard deviations of the planned noise ``[T, P]``."""
         return self._release(codes, noise) / self._release.deviation
 
     def _subsets(self, shown: Floats) -> Floats:
         """What a unit contributes, by the steps in which it is sampled, after whitening ``[2^T, T P]``."""
         parts: Floats = (self._in_steps[:, :, None] * shown).reshape(len(self._in_steps), -1) @ self._whitening
         return parts
+
+
+def _pilots(width: int) -> int:
+    return max(_PILOTS * width, _FEWEST_PILOTS)
 
 
 def whitening(pilots: Floats) -> Floats:
@@ -352,14 +367,17 @@ def whitening(pilots: Floats) -> Floats:
     Returns
     -------
     ndarray
-        The identity where the noise is as planned: variances inside the range of chance (Marchenko and Pastur, 1967,
-        with some room) count as 1. Quiet directions, such as an exact count, are amplified up to a thousand times.
+        The identity where the noise is as planned. Variances that differ from most others by no more than chance
+        (Marchenko and Pastur, 1967, with some room) count as theirs, and theirs as 1 where it is about that. Quiet
+        directions, such as an exact count, are amplified up to a thousand times.
     """
     runs, width = pilots.shape
     variances, directions = np.linalg.eigh(np.cov(pilots, rowvar=False))
+    variances = np.maximum(variances, _SILENCE)
+    most = float(np.median(variances))
     spread = math.sqrt(width / runs)
-    usual = (variances > 0.8 * (1 - spread) ** 2) & (variances < 1.25 * (1 + spread) ** 2)
-    scale = np.where(usual, 1.0, np.maximum(variances, _SILENCE)) ** -0.5
+    usual = (variances > 0.8 * (1 - spread) ** 2 * most) & (variances < 1.25 * (1 + spread) ** 2 * most)
+    scale = np.where(usual, 1.0 if 0.7 < most < 1.4 else most, variances) ** -0.5
     found: Floats = (directions * scale) @ directions.T
     return found
 

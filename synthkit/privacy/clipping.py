@@ -20,6 +20,7 @@ from synthkit.errors import PrivacyError
 from synthkit.gan.critics import Critic
 from synthkit.privacy.ghost import ROUNDING, Terms, critic_terms, layers_of, record_norms, weighted_sum
 from synthkit.privacy.record_loss import RecordLoss
+from synthkit.random import RandomSource
 
 _CHUNK = 256  # records whose activations are held at once on the ghost path: they stay in the processor's cache
 _BYTES = 64 * 2**20  # of per-record gradients that are held at once on the other path
@@ -180,7 +181,7 @@ def require_record_wise(critic: nn.Module, width: int) -> None:
             remedy=remedy,
         )
     parameter = next(critic.parameters())
-    source = torch.Generator().manual_seed(0)  # made-up rows, no private data and no noise
+    source = RandomSource(0).torch("made-up rows")  # no private data and no noise
     rows = torch.randn(6, width, generator=source).to(parameter)
     others = torch.cat([rows[:2], torch.randn(4, width, generator=source).to(parameter)])
     training = critic.training

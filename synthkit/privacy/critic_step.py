@@ -23,9 +23,12 @@ from synthkit.privacy.guard import PrivateRows
 from synthkit.privacy.noise import NoiseSource
 from synthkit.privacy.record_loss import RecordLoss
 from synthkit.privacy.sampling import PoissonSampler
+from synthkit.random import RandomSource
 
 # Rounding in single precision can make a clipped gradient longer than asked for, by far less than this share.
 MARGIN = 2.0**-10
+
+_CHUNK = 4096  # records that are in memory at once; a large sample comes in several parts
 
 Fakes = Callable[[int, torch.Generator], Tensor]
 
@@ -143,16 +146,19 @@ class NoisyCriticGradient:
         if self._sampler is None:
             self._sampler = PoissonSampler(len(data["codes"]), self._session.units, self._most)
         rows = self._sampler.draw(self._probability, self._noise)
-        real = self._seen(data, rows)
         # every step has its own stream of secret random numbers, so that nothing later depends on the sample's size
-        secret = torch.Generator(self._device).manual_seed(int(self._noise.uint64(1)[0] >> 1))
-        if len(rows):
+        secret = RandomSource(int(self._noise.uint64(1)[0] >> 1)).torch("fakes", self._device)
+        each = clip * (1 - MARGIN) / self._most
+        sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in critic.parameters()]
+        for start in range(0, len(rows), _CHUNK):
+            real = self._seen(data, rows[start : start + _CHUNK])
             with torch.no_grad():
-                fake = fakes(len(rows), secret)
-        else:
-            fake = torch.zeros_like(real)
-        share = torch.rand(len(rows), 1, generator=secret, device=self._device)
-        return clipped_sum(critic, self._loss, real, fake, share, clip * (1 - MARGIN) / self._most).sums
+                fake = fakes(len(real), secret)
+            share = torch.rand(len(real), 1, generator=secret, device=self._device)
+            found = clipped_sum(critic, self._loss, real, fake, share, each)
+            for total, tensor in zip(sums, found.sums, strict=True):
+                total += tensor
+        return sums
 
     def _seen(self, data: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> Tensor:
         """What the critic sees of the sampled rows ``[B, F]``; nothing of cells that count nowhere."""

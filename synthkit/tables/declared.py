@@ -192,7 +192,7 @@ def _plain_labels(series: pd.Series[Any], column: Column) -> PlainColumn:
     cells = series.astype(object)
     missing = np.asarray(cells.isna(), dtype=bool)
     if column.categories is None:
-        texts = cells.astype(str).to_numpy(dtype=object)
+        texts = np.array([_spelling(cell) for cell in cells.tolist()], dtype=object)
         texts[missing] = None
         return PlainColumn(texts, missing)
     place = {_spelling(label): position for position, label in reversed(list(enumerate(column.categories)))}

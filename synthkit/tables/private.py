@@ -161,8 +161,7 @@ def fit_settings(
     fitted = fit_private(
         frame, schema, private, random, trainer, codes=plan.n_codes, loss=plan.loss, device=plan.device
     )
-    facts = {"columns": len(fitted.encoder.schema), "seconds": round(trainer.seconds, 1)}
-    fitted.report = {**facts, **fitted.report}
+    fitted.report = {"columns": len(fitted.encoder.schema), **fitted.report}
     return fitted
 
 

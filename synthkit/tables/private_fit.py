@@ -318,8 +318,8 @@ class PrivateTableFit:
 
     def _run(self, stage: Stage) -> None:
         report = self.trainer.run(stage)
-        said = f"{report.steps} steps in {report.seconds:.1f} s, {report.stopped_because}"
-        self.report.setdefault("stages", {})[report.name] = said
+        # without seconds: how long something takes depends on the table
+        self.report.setdefault("stages", {})[report.name] = f"{report.steps} steps, {report.stopped_because}"
 
     def _encoder(self) -> TableEncoder:
         """Encoder of the whole table; nothing in it comes from a record."""

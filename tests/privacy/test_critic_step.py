@@ -7,6 +7,7 @@ from private_tables import private, public_features, steps_of, two_columns
 from record_losses import TwoHeads, a_critic, relative_error
 
 from synthkit.errors import PrivacyError
+from synthkit.privacy import critic_step
 from synthkit.privacy.clipping import clipped_sum
 from synthkit.privacy.critic_step import MARGIN, NoisyCriticGradient
 from synthkit.privacy.events import gaussian_event
@@ -119,6 +120,11 @@ def test_empty_samples_are_noise_alone():
     critic = a_critic(WIDTH)
     for _ in range(3):
         assert all(bool(tensor.isfinite().all()) for tensor in step(critic, uniform_fakes, 1.0))
+
+
+def test_a_large_sample_comes_in_parts(monkeypatch):
+    monkeypatch.setattr(critic_step, "_CHUNK", 7)
+    test_without_noise_it_is_the_clipped_sum_over_a_public_number(a_critic(WIDTH))
 
 
 def test_the_event_is_spent_before_anything_is_read_and_no_step_more_than_planned():

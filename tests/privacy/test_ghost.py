@@ -33,7 +33,7 @@ def materialised(terms):
 
 
 @pytest.mark.parametrize("name", RECORD_LOSSES)
-@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
 def test_norms_and_sums_are_those_of_a_loop_over_records(name, depth):
     loss, critic, (real, fake, share) = RECORD_LOSSES[name], a_critic(11, depth=depth), a_batch(24, 11)
     factors = torch.rand(24, generator=torch.Generator().manual_seed(1))

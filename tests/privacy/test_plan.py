@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthkit.errors import PrivacyError
-from synthkit.privacy.accounting import epsilon_spent
+from synthkit.privacy.accounting import LATTICE_VARIANCE, epsilon_spent
 from synthkit.privacy.anchor import event_sigma, most_bins, sensitivity_of
 from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.plan import ReleasePlan, plan_release
@@ -36,8 +36,11 @@ def test_a_plan_keeps_its_budget_and_uses_it(
     unit = "person" if rows_per_unit > 1 else "row"
     budget = PrivacyBudget(epsilon, 1e-6, unit=unit, adjacency=adjacency, rows_per_unit=rows_per_unit)  # type: ignore[arg-type]
     plan = plan_release(budget, columns=columns, levels=LEVELS if bins else [], records=None if bought else 10_000)
-    # one column of whole numbers is planned with more noise than its exact accounting asks for
-    assert (0.985 if columns > 1 else 0.9) * epsilon <= spent(plan) <= epsilon
+    assert spent(plan) <= epsilon
+    if (
+        columns > 5
+    ):  # fewer histograms of whole numbers are planned with more noise than their exact accounting asks for
+        assert spent(plan) >= 0.98 * epsilon
 
 
 def test_bought_categories_are_part_of_the_budget() -> None:
@@ -71,7 +74,7 @@ def test_fewer_pairs_than_planned_get_less_noise_and_more_are_refused() -> None:
     assert sigma == sorted(sigma)
     assert sigma[-1] == pytest.approx((event.noise_multiplier or 0) * sensitivity_of(budget, pairs))
     # what the accountant takes off for whole numbers is there for every number of pairs
-    costs = [n / (one**2 - 1.5) for n, one in zip((1, pairs // 2, pairs), sigma, strict=True)]
+    costs = [n / (one**2 - LATTICE_VARIANCE) for n, one in zip((1, pairs // 2, pairs), sigma, strict=True)]
     assert costs == pytest.approx([costs[-1]] * 3)
     with pytest.raises(PrivacyError, match="planned for a sensitivity"):
         event_sigma(event, budget, pairs + 1)

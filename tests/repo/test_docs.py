@@ -68,6 +68,10 @@ class TestEveryPage:
             for verb, rest in re.findall(r"\bsynthkit (\w+)(.*)", code):
                 command = group.get_command(click.Context(group), verb)
                 assert command is not None, f"{page.relative_to(ROOT)} shows `synthkit {verb}`"
+                if isinstance(command, click.Group):
+                    name, _, rest = rest.strip().partition(" ")
+                    assert name in command.commands, f"{page.relative_to(ROOT)} shows `synthkit {verb} {name}`"
+                    command = command.commands[name]
                 known = {spelling for parameter in command.params for spelling in parameter.opts}
                 unquoted = re.sub(r"'[^']*'|#.*", "", rest)
                 for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", unquoted):
@@ -101,7 +105,8 @@ def test_every_verb_and_option_is_in_the_reference(verb: str) -> None:
     section = page.partition(f"\n## {verb}\n")[2].partition("\n## ")[0]
     command = group.get_command(click.Context(group), verb)
     assert command is not None
-    for parameter in command.params:
+    commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
+    for parameter in (parameter for one in commands for parameter in one.params):
         if isinstance(parameter, click.Option):
             for spelling in parameter.opts:
                 assert f"`{spelling}`" in section

@@ -180,9 +180,12 @@ class TestEveryVerb:
         assert command.help
         assert len(command.help.split()) >= 5
         assert VERBS[verb][1].endswith(".")
-        for parameter in command.params:
-            if isinstance(parameter, click.Option):
-                assert parameter.help, f"{verb} {parameter.opts[0]} has no help"
+        subcommands = command.commands if isinstance(command, click.Group) else {}
+        for name, one in {verb: command, **subcommands}.items():
+            assert len((one.help or "").split()) >= 5, f"{verb} {name} does not explain itself"
+            for parameter in one.params:
+                if isinstance(parameter, click.Option):
+                    assert parameter.help, f"{name} {parameter.opts[0]} has no help"
 
     def test_module_holds_one_verb(self, verb: str) -> None:
         assert Path(importlib.util.find_spec(VERBS[verb][0]).origin or "").stem == verb
