@@ -177,7 +177,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Canary audit of the private anchor and the private critic.")
     parser.add_argument("--repetitions", type=int, default=20, help="of what is audited as it is")
     parser.add_argument("--bug-repetitions", type=int, default=5, help="with each bug")
-    parser.add_argument("--runs", type=int, default=4_000)
+    parser.add_argument("--runs", type=int, default=3_000, help="of each audit, half of them with the canary")
     parser.add_argument("--epsilons", default="4")
     parser.add_argument("--delta", type=float, default=1e-5)
     parser.add_argument("--confidence", type=float, default=0.99)

@@ -104,11 +104,13 @@ def command(
     schema = Schema.load(schema_path) if schema_path else None
     budget = asked.budget()
     if budget is not None:
-        from synthkit.tables.private import plan_for
+        from synthkit.tables.private import check_ledger, plan_for
 
         # before anything is read
         schema = asked.declared(schema)
-        plan_for(schema, budget, engine=asked.engine or "auto", buy=asked.buy)
+        plan = plan_for(schema, budget, engine=asked.engine or "auto", buy=asked.buy)
+        if ledger is not None:
+            check_ledger(ledger, budget, plan)
     frame = read_table(data)
 
     from synthkit.tables.gan import TableGAN

@@ -21,12 +21,15 @@ def command(model_path: Path, as_json: bool) -> None:
 
     model = load(model_path)
     manifest = read_manifest(model_path)
-    facts = {
+    facts: dict[str, object] = {
         "kind": manifest["kind"],
         "format version": manifest["format_version"],
         "written with": f"synthkit {manifest['created_with']}",
         "bytes": model_path.stat().st_size,
     }
+    if model.privacy is not None:
+        budget = model.privacy
+        facts["privacy"] = f"epsilon {budget.epsilon:g}, delta {budget.delta:g} for each {budget.unit}"
     if as_json:
         content = {**facts, "schema": model.schema_.to_dict(), "report": model.report_}
         click.echo(json.dumps(json_safe(content), indent=2, ensure_ascii=False))

@@ -127,6 +127,10 @@ def audit_anchor(
     ------
     PrivacyError
         If there are too few runs or columns, or the ledger refuses the plan.
+
+    Privacy
+    -------
+    Reads made-up rows only, and no ledger of real data.
     """
     _require(columns >= 2, f"an audit of the anchor needs at least 2 columns, got {columns}")
     _require_runs(runs)
@@ -168,6 +172,10 @@ def audit_critic(
     ------
     PrivacyError
         If there are too few runs or too many steps, or the ledger refuses the plan.
+
+    Privacy
+    -------
+    Reads made-up rows only, and no ledger of real data.
     """
     _require(steps <= MOST_STEPS, f"an audit of the critic takes at most {MOST_STEPS} steps, got {steps}")
     _require_runs(runs)
@@ -200,6 +208,10 @@ def audit_anchor_once(
     ------
     PrivacyError
         If there are too few canaries, the budget is of another kind, or the ledger refuses the plan.
+
+    Privacy
+    -------
+    Reads made-up rows only, and no ledger of real data.
     """
     _require_rows(budget, canaries)
     source = NoiseSource() if noise is None else noise
@@ -243,6 +255,10 @@ def audit_critic_once(
     ------
     PrivacyError
         If there are too few canaries, the budget is of another kind, or the ledger refuses the plan.
+
+    Privacy
+    -------
+    Reads made-up rows only, and no ledger of real data.
     """
     _require_rows(budget, canaries)
     source = NoiseSource() if noise is None else noise

@@ -216,6 +216,19 @@ def fit_private(
     return fitted
 
 
+def check_ledger(path: Path, budget: PrivacyBudget, plan: ReleasePlan) -> None:
+    """Check that a ledger file, if there is one, has room for a plan; nothing is recorded.
+
+    Raises
+    ------
+    PrivacyError
+        The file is damaged, of another unit or adjacency, or what is left of its total is too little.
+    """
+    if path.exists():
+        file = LedgerFile(path)
+        Ledger(budget, data=file.data, before=file.releases, total=file.total).plan(tuple(plan.events.values()))
+
+
 def _ledger(settings: PrivacySettings, plan: ReleasePlan) -> AbstractContextManager[Ledger]:
     """A ledger of this fit alone, or the next release of a ledger file."""
     events = tuple(plan.events.values())

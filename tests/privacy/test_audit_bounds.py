@@ -113,14 +113,14 @@ def test_one_run_of_an_ideal_gaussian_rarely_shows_more_than_its_epsilon(epsilon
 
 def test_one_run_of_randomised_response_shows_nearly_all_of_its_epsilon():
     # coins themselves are published, each turned around with the chance that epsilon allows: the worst case
-    epsilon, m, found = 2.0, 400, []
+    epsilon, m, found = 2.0, 250, []
     for seed in range(AUDITS):
         random = np.random.default_rng(seed)
         included = random.random(m) < 0.5
         said = included ^ (random.random(m) >= 1 / (1 + math.exp(-epsilon)))
         found.append(one_run_bound(said + 1e-6 * random.random(m), included, delta=0.0, confidence=0.8).bound)
     assert not too_often(sum(bound > epsilon for bound in found), 0.8)
-    assert np.median(found) > 0.85 * epsilon
+    assert np.median(found) > 0.8 * epsilon
 
 
 def test_a_mechanism_that_leaks_more_than_it_claims_is_shown_up():

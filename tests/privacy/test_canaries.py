@@ -85,7 +85,7 @@ def test_canaries_show_exactly_what_is_planned_for(kind):
 WITH_BUG = {
     "half the noise": {"runs": 500},
     "rows counted in two cells": {"runs": 1600, "confidence": 0.9},
-    "everybody in every step": {"runs": 250},
+    "everybody in every step": {"runs": 400},
     "terms clipped one by one (2 C)": {"runs": 250},
 }
 
