@@ -40,7 +40,7 @@ TABLES = ("adult", "credit_default", "online_shoppers", "diabetes130", "support2
 # Our engines, run by privacy_own_run.py.
 OWN = {"ours": "anchor", "ours-hybrid": "hybrid", "ours-dp-sgd": "dp-sgd"}
 REFERENCES = ("holdout", "binned")
-DEFAULT_METHODS = (*REFERENCES, "ours", "mst", "dpmm-mst", "aim")
+DEFAULT_METHODS = (*REFERENCES, "ours", "mst", "dpmm-mst", "aim-short", "aim")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ _MBI = Environment(
     ("mbi==2.0.0", "jax==0.10.2", "jaxlib==0.10.2", "numpy==2.4.6", "scipy==1.17.1", "networkx==3.6.1"),
 )
 _DPMM = Environment(".privacy-dpmm-venv", ("dpmm==0.1.9", "opendp==0.12.1", "scipy==1.17.1"))
-PEERS = {"aim": _MBI, "mst": _MBI, "dpmm-aim": _DPMM, "dpmm-mst": _DPMM, "dpmm-privbayes": _DPMM}
+PEERS = {"aim": _MBI, "aim-short": _MBI, "mst": _MBI, "dpmm-aim": _DPMM, "dpmm-mst": _DPMM, "dpmm-privbayes": _DPMM}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ model is looked up for the candidates that the exponential mechanism would take,
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -198,7 +199,13 @@ class Measured:
 
 
 def aim(
-    codes: np.ndarray, sizes: list[int], n: int, rho: float, generator: np.random.Generator, clock: Any
+    codes: np.ndarray,
+    sizes: list[int],
+    n: int,
+    rho: float,
+    generator: np.random.Generator,
+    clock: Any,
+    rounds_a_column: int = 16,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return n synthetic rows of codes, and what the record tells.
 
@@ -212,7 +219,7 @@ def aim(
     candidates = singles + workload
     weights = {clique: sum(len(set(clique) & set(pair)) for pair in workload) for clique in candidates}
     answers = {clique: table.counts(clique) for clique in candidates}
-    rounds = 16 * len(names)
+    rounds = rounds_a_column * len(names)
     sigma, epsilon = math.sqrt(rounds / (2 * 0.9 * rho)), math.sqrt(8 * 0.1 * rho / rounds)
     measured = Measured()
     for clique in singles:
@@ -251,8 +258,8 @@ def aim(
         "planned_rounds": rounds,
         "pairs_measured": sum(len(clique) == 2 for clique in measured.all),
         "model_mb": round(junction_tree.hypothetical_model_size(table.domain, list(measured.all)), 3),
-        "settings": f"all pairs up to {MAX_CELLS:,} cells, at most 16 rounds a column, {MAX_MEGABYTES:.0f} MB, "
-        f"{ITERATIONS} iterations a round, annealing",
+        "settings": f"all pairs up to {MAX_CELLS:,} cells, at most {rounds_a_column} rounds a column, "
+        f"{MAX_MEGABYTES:.0f} MB, {ITERATIONS} iterations a round, annealing",
     }
     np.random.seed(int(generator.integers(2**32)))  # noqa: NPY002 - mbi draws rows from the global generator
     return rows_of(model.synthetic_data(rows=n)), facts
@@ -344,4 +351,5 @@ def _spanning_tree(table: Table, start: Any, rho: float, generator: np.random.Ge
     return chosen
 
 
-METHODS = {"aim": aim, "mst": mst}
+# With fewer rounds, each with less noise, AIM gets further within a time limit than with those of the paper.
+METHODS = {"aim": aim, "aim-short": functools.partial(aim, rounds_a_column=4), "mst": mst}

@@ -165,6 +165,7 @@ def stop_in_time(mechanism: Any, clock: Clock, facts: dict[str, Any]) -> None:
 
 METHODS: dict[str, Method] = {
     "aim": run_mbi("aim"),
+    "aim-short": run_mbi("aim-short"),
     "mst": run_mbi("mst"),
     "dpmm-aim": run_dpmm("aim"),
     "dpmm-mst": run_dpmm("mst"),
