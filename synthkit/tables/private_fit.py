@@ -18,8 +18,10 @@ from torch import Tensor
 
 from synthkit.errors import PrivacyError, SchemaError, unknown_name
 from synthkit.gan.anchor import AnchorStage, FreeCodes, NetworkCodes
+from synthkit.gan.codes import CodeSampler, LatentCodes
 from synthkit.gan.features import FeatureMap
 from synthkit.gan.layout import Layout
+from synthkit.gan.relaxed import RelaxedGenerator
 from synthkit.gan.stage import Stage
 from synthkit.gan.table import CodeTable
 from synthkit.gan.trainer import Trainer
@@ -62,7 +64,7 @@ from synthkit.tables.scale import NumberScale
 from synthkit.tables.statistics import is_generated
 
 _CODES = 1_000
-_APART = 0.3  # standard deviation of the log-probabilities of codes that start near the margins
+_APART = 0.3  # standard deviation of the coefficients of codes that start near the margins
 _MOST_LABELS = 256
 _SEEN = 3.0  # standard deviations of noise above which a label gets a symbol of its own
 
@@ -265,12 +267,14 @@ class PrivateTableFit:
     def _codes(self, rows: PrivateRows, margins: NoisyMargins, layout: Layout) -> CodeTable:
         """Fit the codes as the engine says: to noisy pairs, against a critic under DP-SGD, or one after the other."""
         sizes = [len(own) for own in margins.counts]
-        if "pairs" in self.plan.events:
-            theta, weights = self._anchor(rows, margins, sizes)
+        if "pairs" not in self.plan.events:
+            theta, weights = self._game_alone(rows, layout)
         else:
-            theta, weights = self._margins_only(margins)
-        if "critic" in self.plan.events:
-            theta, weights = self._challenge(rows, layout, theta)
+            theta, weights = self._anchor(rows, margins, sizes)
+            if "critic" in self.plan.events:
+                codes = FreeCodes(sizes, theta.to(self.device))
+                self._challenge(codes, rows, layout)
+                theta, weights = codes.frozen()
         self.report["codes"] = len(theta)
         return CodeTable(theta.numpy(), weights.double().numpy(), sizes)
 
@@ -289,20 +293,20 @@ class PrivateTableFit:
         self.report |= {"pairs": len(pairs), "symbols": sum(sizes)}
         return codes.frozen()
 
-    def _margins_only(self, margins: NoisyMargins) -> tuple[Tensor, Tensor]:
-        """Codes that all stand near the margins, a little apart, for a critic to move."""
-        start = torch.as_tensor(np.log(np.concatenate(margins.shares()) + 1e-5), dtype=torch.float32)
-        count = self.codes if self.codes is not None else _CODES
-        apart = torch.randn(count, len(start), generator=self.random.torch("codes")) * _APART
-        return start + apart, torch.full((count,), -float(np.log(count)))
+    def _game_alone(self, rows: PrivateRows, layout: Layout) -> tuple[Tensor, Tensor]:
+        """Codes that start near the noisy margins, a little apart, and learn from the critic alone."""
+        codes = LatentCodes(layout, self.codes if self.codes is not None else _CODES, device=self.device)
+        with torch.no_grad():
+            codes.coefficients.normal_(generator=self.random.torch("codes", self.device)).mul_(_APART)
+        self._challenge(CodeSampler(codes), rows, layout)
+        return codes.frozen()
 
-    def _challenge(self, rows: PrivateRows, layout: Layout, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def _challenge(self, generator: RelaxedGenerator, rows: PrivateRows, layout: Layout) -> None:
         """Let a critic that sees the rows through noise only move the codes."""
         if self.plan.records is None:
             raise PrivacyError("a critic needs the public number of records", remedy="declare it with --records")
-        codes = FreeCodes(layout.sizes.tolist(), theta.to(self.device))
         stage = PrivateAdversaryStage(
-            codes,
+            generator,
             FeatureMap(layout, device=self.device),
             rows,
             self.plan.events["critic"],
@@ -314,7 +318,6 @@ class PrivateTableFit:
             device=self.device,
         )
         self._run(stage)
-        return codes.frozen()
 
     def _run(self, stage: Stage) -> None:
         report = self.trainer.run(stage)
