@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import resource
 import time
 from pathlib import Path
+
+from own_run import peak_mb
 
 from synthkit import TableGAN
 from synthkit.io import read_table
@@ -47,13 +48,12 @@ def main() -> None:
         drawn.to_parquet(options.out, index=False)
     else:
         drawn.to_csv(options.out, index=False)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         json.dumps(
             {
                 "seconds": round(fitted - started, 2),
                 "sample_seconds": round(sampled - fitted, 2),
-                "peak_mb": round(peak),
+                "peak_mb": round(peak_mb()),
                 "report": gan.report_,
             }
         )
