@@ -2,7 +2,8 @@
 
 The marginals may be noisy: nothing here sees a record. Every code is a product distribution, so the joint distribution
 of two columns under K codes with weights 1/K is ``theta_i.T @ theta_j / K``: all pairs together are one matrix product,
-and its squared distance from the given marginals is minimised over full batches.
+and its squared distance from the given marginals is minimised over full batches. Pairs that are split by a third
+column, such as the target, cost one such product for each of its values.
 
 The codes are the outputs of a network on K fixed noise vectors, as in GEM (Liu, Vietri and Wu 2021). A network ties the
 codes together; on noisy marginals that was measured to be better than free codes (`docs/explanation/privacy.md`).
@@ -41,9 +42,11 @@ class Marginals:
     pairs
         Pairs of columns ``(i, j)`` with i < j.
     tables
-        Per pair the share of each pair of symbols, ``[size_i, size_j]``; noisy ones may be negative.
+        Per pair the share of each pair of symbols, ``[size_i, size_j]``; noisy ones may be negative. See ``split_by``.
     pairs_deviation
         Standard deviation of the noise in the shares of each pair, ``[n_pairs]``.
+    split_by
+        Column that all tables are split by, which are then ``[size_split_by, size_i, size_j]``; None for plain pairs.
     """
 
     sizes: NDArray[np.int64]
@@ -52,6 +55,7 @@ class Marginals:
     pairs: Sequence[tuple[int, int]]
     tables: Sequence[Floats]
     pairs_deviation: Floats
+    split_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,24 +173,27 @@ class FreeCodes:
 
 
 class MarginalLoss:
-    """Squared distance of the codes' one- and two-way marginals from given ones, weighted by their precision.
+    """Squared distance of the codes' marginals from given ones, weighted by their precision.
 
     Parameters
     ----------
     marginals
-        What to meet.
+        What to meet: margins, and pairs of columns, which may all be split by a third one.
     device
         Where the codes live.
     """
 
     def __init__(self, marginals: Marginals, device: str | torch.device = "cpu") -> None:
         ends = np.concatenate([[0], np.cumsum(marginals.sizes)])
-        width = int(ends[-1])
-        target, weight = np.zeros((width, width), np.float32), np.zeros((width, width), np.float32)
+        width, by = int(ends[-1]), marginals.split_by
+        self._split = range(1) if by is None else range(int(ends[by]), int(ends[by + 1]))
+        self._is_split = by is not None
+        shape = (len(self._split), width, width)
+        target, weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         cells = 0
         unit = float(marginals.pairs_deviation.mean()) if len(marginals.pairs) else 1.0
         for (i, j), table, deviation in zip(marginals.pairs, marginals.tables, marginals.pairs_deviation, strict=True):
-            place = slice(ends[i], ends[i + 1]), slice(ends[j], ends[j + 1])
+            place = slice(None), slice(ends[i], ends[i + 1]), slice(ends[j], ends[j + 1])
             target[place], weight[place] = table, (unit / deviation) ** 2
             cells += table.size
         scale = 1e6 / max(cells, 1)
@@ -198,9 +205,13 @@ class MarginalLoss:
 
     def __call__(self, theta: Tensor) -> Tensor:
         """Loss of codes with these probabilities ``[K, D]`` and equal weights."""
-        pairs = theta.T @ theta / len(theta) - self._target
-        singles = theta.mean(0) - self._singles
-        return (self._weight * pairs.square()).sum() + (self._singles_weight * singles.square()).sum()
+        loss = (self._singles_weight * (theta.mean(0) - self._singles).square()).sum()
+        for part, symbol in enumerate(self._split):
+            # given a code the columns are independent: a table split by a third column is one more factor
+            other = theta * theta[:, symbol : symbol + 1] if self._is_split else theta
+            distance = theta.T @ other / len(theta) - self._target[part]
+            loss = loss + (self._weight[part] * distance.square()).sum()
+        return loss
 
 
 class AnchorStage:

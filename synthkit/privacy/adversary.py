@@ -101,7 +101,7 @@ class PrivateSettings:
 
 # Comparing games get a little drift, so that "scores below zero" means something for the pace.
 PRIVATE_SETTINGS: dict[str, PrivateSettings] = {
-    "relativistic": PrivateSettings(RecordLoss("relativistic", "zero-centred", 0.3, drift=0.01)),
+    "relativistic": PrivateSettings(RecordLoss("relativistic", "interpolated", 1.0, drift=0.01)),
     "wgan-gp": PrivateSettings(RecordLoss("wgan-gp", "interpolated", 10.0, drift=0.01)),
     "wgan": PrivateSettings(RecordLoss("wgan", "clipping", 0.1, drift=0.01), optimizer="rmsprop", learning_rate=1e-3),
     "vanilla": PrivateSettings(RecordLoss("vanilla", "zero-centred", 0.3)),

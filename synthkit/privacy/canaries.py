@@ -142,7 +142,7 @@ def audit_critic(
     budget: PrivacyBudget,
     *,
     runs: int = 2_000,
-    steps: int = 8,
+    steps: int = 4,
     sampling_probability: float = 0.5,
     confidence: float = 0.99,
     noise: NoiseSource | None = None,

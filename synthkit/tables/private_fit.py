@@ -34,6 +34,7 @@ from synthkit.privacy.anchor import (
     measure_pairs,
     select_pairs,
     signal,
+    worth_splitting,
 )
 from synthkit.privacy.categories import bound_contributions, private_categories
 from synthkit.privacy.edges import private_edges
@@ -284,8 +285,16 @@ class PrivateTableFit:
         pairs = all_pairs(sizes)
         if "scores" in events:
             pairs = select_pairs(rows, sizes, events["scores"], events["pairs"], budget, self.noise)
-        marginals = measure_pairs(rows, sizes, pairs, margins, events["pairs"], budget, self.noise)
-        settings = anchor_settings(signal(margins.total, events["pairs"], max(len(pairs), 1), budget), sum(sizes))
+        strength = signal(margins.total, events["pairs"], max(len(pairs), 1), budget)
+        names = [one.column.name for one in self.columns]
+        by = names.index(self.schema.target) if self.schema.target in names else None
+        if by is not None and "scores" not in events and worth_splitting(sizes[by], len(sizes), strength):
+            pairs = [pair for pair in pairs if by not in pair]
+            self.report["split_by"] = names[by]
+        else:
+            by = None
+        marginals = measure_pairs(rows, sizes, pairs, margins, events["pairs"], budget, self.noise, split_by=by)
+        settings = anchor_settings(strength, sum(sizes))
         if self.codes is not None:
             settings = replace(settings, codes=self.codes)
         codes = NetworkCodes(sizes, marginals.singles, settings, generator=self.random.torch("anchor", self.device))

@@ -121,3 +121,61 @@ def test_pairs_that_are_related_are_the_ones_selected() -> None:
     pairs = select_pairs(rows, sizes, plan.events["scores"], plan.events["pairs"], budget, NoiseSource())
     assert {(3 * block, 3 * block + 1) for block in range(8)} <= set(pairs)
     assert len(pairs) < len(all_pairs(sizes)) / 2
+
+
+def exclusive_codes(n: int, seed: int = 0) -> np.ndarray:
+    """Two coins, and a target that is their exclusive or: no pair of columns is related, all three are."""
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(0, 2, n), rng.integers(0, 2, n)
+    return np.stack([first, second, first ^ second], axis=1).astype(np.int32)
+
+
+def measured(codes: np.ndarray, sizes: list[int], pairs: list[tuple[int, int]], split_by: int | None) -> Marginals:
+    budget = PrivacyBudget(8.0, 1e-6)
+    plan = plan_release(budget, columns=len(sizes), levels=[], records=len(codes))
+    ledger = Ledger(budget)
+    ledger.plan(tuple(plan.events.values()))
+    rows, noise = PrivateRows({"codes": codes}, ledger), NoiseSource()
+    margins = measure_margins(rows, sizes, plan.events["margins"], budget, noise)
+    return measure_pairs(rows, sizes, pairs, margins, plan.events["pairs"], budget, noise, split_by=split_by)
+
+
+def test_pairs_split_by_a_column_are_tables_of_three() -> None:
+    codes = correlated_codes(20_000)
+    codes[:50, 0], codes[50:90, 2] = -1, -1  # cells that count nowhere
+    found = measured(codes, SIZES, [(0, 1)], 2)
+    kept = codes[(codes >= 0).all(1)]
+    truth = np.zeros((2, 3, 4))
+    np.add.at(truth, (kept[:, 2], kept[:, 0], kept[:, 1]), 1 / len(codes))
+    assert found.split_by == 2
+    np.testing.assert_allclose(found.tables[0], truth, atol=0.004)
+
+
+def test_split_pairs_teach_what_pairs_cannot() -> None:
+    codes = exclusive_codes(20_000)
+    settings = AnchorSettings(codes=64, steps=400, learning_rate=3e-3, noise=16, width=32)
+    agreement = []
+    for pairs, split_by in ((all_pairs([2, 2, 2]), None), ([(0, 1)], 2)):
+        marginals = measured(codes, [2, 2, 2], pairs, split_by)
+        fit = NetworkCodes([2, 2, 2], marginals.singles, settings, generator=torch.Generator().manual_seed(0))
+        with Trainer(Budget.parse(None)) as trainer:
+            trainer.run(AnchorStage(fit, marginals, settings))
+        theta = fit.theta().detach().double().numpy().reshape(-1, 3, 2)
+        agreement.append(
+            sum((theta[:, 0, a] * theta[:, 1, b] * theta[:, 2, a ^ b]).mean() for a in (0, 1) for b in (0, 1))
+        )
+    assert abs(agreement[0] - 0.5) < 0.1
+    assert agreement[1] > 0.95
+
+
+def test_the_split_loss_is_the_squared_distance_written_out() -> None:
+    codes = correlated_codes(500)
+    table = np.zeros((2, 3, 4))
+    np.add.at(table, (codes[:, 2], codes[:, 0], codes[:, 1]), 1 / len(codes))
+    plain = exact(codes)
+    marginals = Marginals(plain.sizes, plain.singles, plain.singles_deviation, [(0, 1)], [table], np.array([1e-3]), 2)
+    theta = torch.rand(5, 9, dtype=torch.float64)
+    own = theta.numpy()
+    found = np.einsum("ks,ka,kb->sab", own[:, 7:9], own[:, :3], own[:, 3:7]) / 5
+    slow = float(((own.mean(0) - plain.singles) ** 2).sum() + ((found - table) ** 2).sum())
+    np.testing.assert_allclose(float(MarginalLoss(marginals)(theta.float())), slow * 1e6 / table.size, rtol=1e-4)

@@ -31,8 +31,8 @@ def test_and_left_again_when_all_are_known():
 
 
 def test_between_the_bounds_nothing_changes():
-    pace = Pace(PaceSettings(ladder=(1, 2, 5), grace=0), rung=1, known=0.8)
-    assert set(run(pace, 0.8, 50)) == {2}
+    pace = Pace(PaceSettings(ladder=(1, 2, 5), grace=0), rung=1, known=0.6)
+    assert set(run(pace, 0.6, 50)) == {2}
 
 
 def test_changes_wait_for_the_grace_period():
