@@ -36,7 +36,7 @@ Pairs = list[tuple[int, int]]
 DEPENDENCE = 4.0
 """Most by which one record changes a dependence score (`synthkit.privacy.mechanisms.dependence_scores`)."""
 _RELIEF = 0.1  # share of the noise of a table of pairs that is left once all tables are explained by one set of codes
-_CLEAR = 700.0  # records per standard deviation of noise from which tables are split by the target
+_CLEAR = 1_500.0  # records per standard deviation of noise from which tables are split by the target
 _MOST_PARTS = 8
 _SMALLEST = 2.0  # symbols below which a column is not worth a pair
 
@@ -242,8 +242,8 @@ def measure_pairs(
 def worth_splitting(size: int, columns: int, signal_of_pairs: float) -> bool:
     """Whether tables are split by a target of ``size`` symbols: where that many times as many cells drown in no noise.
 
-    Chosen on Adult (`docs/explanation/privacy.md`): from a signal of 840 on, models trained on synthetic rows gained
-    and nothing was lost; at 440 the error of pairs rose.
+    Chosen on Adult (`docs/decisions/0005-how-a-budget-is-spent.md`): models trained on synthetic rows always gained; at
+    a signal of 840 and less the error of pairs rose for it.
     """
     return 2 <= size <= _MOST_PARTS and columns >= 3 and signal_of_pairs >= _CLEAR
 
