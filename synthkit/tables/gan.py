@@ -432,6 +432,7 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         """
         fitted, settings = storage.load(path)
         known = set(cls._get_param_names())
+        settings["buy"] = tuple(settings.get("buy", ()))
         if settings.get("privacy") is not None:
             from synthkit.privacy.budget import PrivacyBudget
 
