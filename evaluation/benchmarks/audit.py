@@ -165,9 +165,10 @@ def repeated(
 
 def told(what: str, record: dict[str, Any]) -> None:
     """Print one line."""
+    bounds = f"bound {record['median']:6.2f} ({record['smallest']:.2f} to {record['largest']:.2f})"
+    refuted = f"refuted {record['refuted']}/{record['repetitions']}"
     print(
-        f"{what:40} claimed {record['claimed']:5.2f}  bound {record['median']:6.2f} ({record['smallest']:.2f} to "
-        f"{record['largest']:.2f}, expected {record['expected']:5.2f})  refuted {record['refuted']}/{record['repetitions']}  "
+        f"{what:40} claimed {record['claimed']:5.2f}  {bounds:30}  expected {record['expected']:5.2f}  {refuted}  "
         f"{record['seconds']:.0f} s",
         flush=True,
     )
