@@ -48,4 +48,4 @@ bench-privacy: $(READY) ## measure fits under a budget against AIM, MST and dpmm
 	$(BIN)/python evaluation/benchmarks/ghost.py
 
 audit: $(READY) ## audit the privacy of the code itself with canaries (minutes)
-	$(BIN)/python evaluation/benchmarks/audit.py
+	$(BIN)/python evaluation/benchmarks/audit.py --repetitions 20

@@ -31,7 +31,7 @@ from synthkit.privacy.audit_curves import (
 from synthkit.privacy.events import sampled_gaussian_event
 
 DELTA = 1e-5
-AUDITS = 240
+AUDITS = 200
 rates = st.floats(1e-4, 0.6)
 
 

@@ -62,7 +62,7 @@ BUDGETS = {
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("kind", list(BUDGETS)[1:])
 def test_other_budgets_are_kept_too(name, kind):
-    found = audit(name, BUDGETS[kind], runs=100)
+    found = audit(name, BUDGETS[kind], runs=60)
     assert found.verdict == "consistent"
     assert found.adjacency == BUDGETS[kind].adjacency
 
