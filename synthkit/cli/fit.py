@@ -104,14 +104,7 @@ def command(
     schema = Schema.load(schema_path) if schema_path else None
     budget = asked.budget()
     if budget is not None:
-        from synthkit.tables.private import check_ledger, plan_for
-
-        # before anything is read
         schema = asked.declared(schema)
-        plan = plan_for(schema, budget, engine=asked.engine or "auto", buy=asked.buy)
-        if ledger is not None:
-            check_ledger(ledger, budget, plan)
-    frame = read_table(data)
 
     from synthkit.tables.gan import TableGAN
 
@@ -131,6 +124,11 @@ def command(
         verbose=not quiet,
         log=log,
     )
+    if budget is not None:
+        from synthkit.tables.private import check_private
+
+        check_private(model.get_params(), schema)  # before anything is read
+    frame = read_table(data)
     try:
         model.fit(frame, schema=schema, target=target, checkpoint=checkpoint, resume=resume)
     except KeyboardInterrupt as error:

@@ -7,33 +7,22 @@ not help leaves no trace.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
-from synthkit.errors import InputError, unknown_name
 from synthkit.gan.conditions import ConditionSampler
 from synthkit.gan.critics import Critic
 from synthkit.gan.ema import WeightAverage
 from synthkit.gan.features import FeatureMap
-from synthkit.gan.losses import LOSSES, loss_named
+from synthkit.gan.game import Players, changed_settings, falling_rate, set_rate
+from synthkit.gan.losses import loss_named
 from synthkit.gan.penalties import clip_weights, interpolated_gradient, squared_gradient
 from synthkit.gan.relaxed import ConditionalGenerator, RelaxedBatch, RelaxedGenerator
-from synthkit.gan.state import (
-    Tensors,
-    Values,
-    copy_into,
-    pack_module,
-    pack_optimizer,
-    pack_tensors,
-    pick_tensors,
-    unpack_module,
-    unpack_optimizer,
-)
+from synthkit.gan.state import Tensors, Values
 from synthkit.random import RandomSource
 
 Penalty = Literal["zero-centred", "interpolated", "clipping", "none"]
@@ -79,9 +68,7 @@ class AdversarySettings:
     def rate(self, done: float) -> float:
         """Learning rate as a share of its height, when ``done`` (0 to 1) of the plan is done."""
         rising = min(1.0, done / self.warm_up + 0.01) if self.warm_up > 0 else 1.0
-        if done < self.flat:
-            return rising
-        return rising * max(self.last, 0.5 * (1 + math.cos(math.pi * (done - self.flat) / (1 - self.flat))))
+        return rising * falling_rate(done, self.flat, self.last)
 
 
 # The first is tuned for tables (a study of about 60 runs); the others follow their papers in optimiser, betas, critic
@@ -120,13 +107,7 @@ def settings_for(loss: str, **changes: object) -> AdversarySettings:
     InputError
         When there is no such loss or no such setting.
     """
-    if loss not in SETTINGS:
-        raise InputError(unknown_name("loss", loss, LOSSES))
-    known = AdversarySettings.__dataclass_fields__
-    for name in changes:
-        if name not in known:
-            raise InputError(unknown_name("setting of the adversary", name, known))
-    return replace(SETTINGS[loss], **changes)  # type: ignore[arg-type]
+    return changed_settings(SETTINGS, loss, changes, of="the adversary")
 
 
 class AdversaryStage:
@@ -236,8 +217,8 @@ class AdversaryStage:
         """Take ``critic_steps`` critic steps and one generator step; both see the last batch of fakes."""
         settings = self._settings
         rate = settings.learning_rate * settings.rate(index / self.total_steps) * self._scale
-        _set_rate(self._critic_optimizer, rate)
-        _set_rate(self._generator_optimizer, rate * self._ratio)
+        set_rate(self._critic_optimizer, rate)
+        set_rate(self._generator_optimizer, rate * self._ratio)
         for turn in range(settings.critic_steps):
             rows, mask = self._rows()
             last = turn == settings.critic_steps - 1
@@ -304,6 +285,11 @@ class AdversaryStage:
         self._generator_optimizer.step()
         return loss.detach()
 
+    def _players(self) -> Players:
+        return Players(
+            self._trained, self._average, self._critic, self._critic_optimizer, self._generator_optimizer, self._rng
+        )
+
     # -- the rest of the Stage protocol -------------------------------------------------------------------------------
 
     def evaluate(self) -> float:
@@ -321,32 +307,15 @@ class AdversaryStage:
 
     def state(self) -> tuple[Values, Tensors]:
         """Return weights, averages, moments and the position in the stream of random numbers."""
-        numbered = [(str(i), tensor) for i, tensor in enumerate(self._trained)]
-        tensors = pack_tensors("generator", numbered) | pack_module("critic", self._critic)
-        tensors |= pack_tensors("average", self._average.weights().items())
-        tensors |= pack_optimizer("critic-optimizer", self._critic_optimizer)
-        tensors |= pack_optimizer("generator-optimizer", self._generator_optimizer)
-        tensors["random"] = self._rng.get_state()
-        return {"scale": self._scale}, tensors
+        return {"scale": self._scale}, self._players().tensors()
 
     def load_state(self, values: Values, tensors: Mapping[str, Tensor]) -> None:
         """Continue exactly where `state` was taken."""
         self._scale = float(values["scale"])
-        numbered = [(str(i), tensor.detach()) for i, tensor in enumerate(self._trained)]
-        copy_into(numbered, pick_tensors("generator", tensors))
-        unpack_module("critic", self._critic, tensors)
-        self._average.load(pick_tensors("average", tensors))
-        unpack_optimizer("critic-optimizer", self._critic_optimizer, tensors)
-        unpack_optimizer("generator-optimizer", self._generator_optimizer, tensors)
-        self._rng.set_state(tensors["random"])
+        self._players().load(tensors)
 
     def recover(self) -> None:
         """Halve the learning rate and start again with a new critic: the old one may hold the broken numbers."""
         self._scale /= 2
         self._critic = self._new_critic("critic-after-recovery")
         self._start_optimizers()
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate

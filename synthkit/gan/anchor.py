@@ -11,6 +11,7 @@ codes together; on noisy marginals that was measured to be better than free code
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -118,9 +119,9 @@ class NetworkCodes(nn.Module):
         """K, the number of codes."""
         return len(self.noise)
 
-    def logits(self, rows: Tensor | None = None) -> Tensor:
-        """Unnormalised log-probabilities of the codes with these numbers, or of all, ``[K, D]``."""
-        values = self.noise if rows is None else self.noise[rows]
+    def logits(self) -> Tensor:
+        """Unnormalised log-probabilities of the codes, ``[K, D]``."""
+        values = self.noise
         for layer, norm in zip(self.blocks, self.norms, strict=True):
             values = torch.cat([functional.silu(norm(layer(values))), values], 1)
         found: Tensor = self.head(values)
@@ -128,13 +129,12 @@ class NetworkCodes(nn.Module):
 
     def theta(self) -> Tensor:
         """Probability of every symbol in every code, ``[K, D]``; each column of each code sums to one."""
-        return self.segments.log_softmax(self.logits().clamp(-30.0, 30.0)).exp()
+        return _log_probabilities(self.segments, self.logits()).exp()
 
+    @torch.no_grad()
     def frozen(self) -> tuple[Tensor, Tensor]:
         """Log-probabilities ``[K, D]`` and log-weights of the codes ``[K]``, without gradient, on the CPU."""
-        with torch.no_grad():
-            theta = self.segments.log_softmax(self.logits().clamp(-30.0, 30.0)).cpu()
-        return theta, torch.full((self.codes,), -float(np.log(self.codes)))
+        return _equally_likely(_log_probabilities(self.segments, self.logits()))
 
 
 class FreeCodes:
@@ -165,11 +165,21 @@ class FreeCodes:
         symbols = self.segments.straight_through(logits, rng, temperature)
         return RelaxedBatch(symbols, torch.rand((n, len(self.segments.sizes)), generator=rng, device=device))
 
+    @torch.no_grad()
     def frozen(self) -> tuple[Tensor, Tensor]:
         """Log-probabilities ``[K, D]`` and log-weights of the codes ``[K]``, without gradient, on the CPU."""
-        with torch.no_grad():
-            theta = self.segments.log_softmax((self._start + self._moved).clamp(-30.0, 30.0)).cpu()
-        return theta, torch.full((len(theta),), -float(np.log(len(theta))))
+        return _equally_likely(_log_probabilities(self.segments, self._start + self._moved))
+
+
+def _log_probabilities(segments: Segments, logits: Tensor) -> Tensor:
+    """Log-probabilities within each column, ``[K, D]``, of logits so large that one symbol has all of them."""
+    return segments.log_softmax(logits.clamp(-30.0, 30.0))
+
+
+def _equally_likely(log_probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes on the CPU, ``[K, D]``, with their equal log-weights ``[K]``."""
+    codes = len(log_probabilities)
+    return log_probabilities.cpu(), torch.full((codes,), -math.log(codes))
 
 
 class MarginalLoss:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 from dp_accounting.dp_event import ZCDpEvent
 from dp_accounting.rdp import RdpAccountant
 
@@ -89,7 +90,12 @@ def epsilon_spent(
     left = delta - math.fsum(event.delta for event in events)
     if accountant == "pld" or left <= 0:
         return pld_epsilon(events, delta, adjacency)
-    return ACCOUNTANTS[accountant](events, left, adjacency)
+    try:
+        with np.errstate(all="ignore"):
+            found = ACCOUNTANTS[accountant](events, left, adjacency)
+    except ArithmeticError:  # numbers beyond the range of floats: infinity is an upper bound of any epsilon
+        return math.inf
+    return math.inf if math.isnan(found) else found
 
 
 @dataclass(frozen=True)

@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from synthkit.errors import InputError, unknown_name
 from synthkit.gan.critics import Critic
 from synthkit.gan.ema import WeightAverage
 from synthkit.gan.features import FeatureMap
-from synthkit.gan.losses import LOSSES, loss_named
+from synthkit.gan.game import Players, changed_settings, falling_rate, set_rate
+from synthkit.gan.losses import loss_named
 from synthkit.gan.penalties import clip_weights
 from synthkit.gan.relaxed import RelaxedGenerator
-from synthkit.gan.state import (
-    Tensors,
-    Values,
-    copy_into,
-    pack_module,
-    pack_optimizer,
-    pack_tensors,
-    pick_tensors,
-    unpack_module,
-    unpack_optimizer,
-)
+from synthkit.gan.state import Tensors, Values
 from synthkit.privacy.clipping import clipped_sum, require_record_wise
 from synthkit.privacy.critic_step import NoisyCriticGradient
 from synthkit.privacy.events import Event
@@ -94,9 +84,7 @@ class PrivateSettings:
 
     def rate(self, done: float) -> float:
         """Learning rate as a share of its height, when ``done`` (0 to 1) of the plan is done."""
-        if done < self.flat:
-            return 1.0
-        return max(self.last, 0.5 * (1 + math.cos(math.pi * (done - self.flat) / (1 - self.flat))))
+        return falling_rate(done, self.flat, self.last)
 
 
 # Comparing games get a little drift, so that "scores below zero" means something for the pace.
@@ -116,13 +104,7 @@ def private_settings_for(loss: str, **changes: object) -> PrivateSettings:
     InputError
         When there is no such loss or no such setting.
     """
-    if loss not in PRIVATE_SETTINGS:
-        raise InputError(unknown_name("loss", loss, LOSSES))
-    known = PrivateSettings.__dataclass_fields__
-    for name in changes:
-        if name not in known:
-            raise InputError(unknown_name("setting of the private adversary", name, known))
-    return replace(PRIVATE_SETTINGS[loss], **changes)  # type: ignore[arg-type]
+    return changed_settings(PRIVATE_SETTINGS, loss, changes, of="the private adversary")
 
 
 class PrivateAdversaryStage:
@@ -195,16 +177,6 @@ class PrivateAdversaryStage:
     ) -> None:
         self.name, self.total_steps, self.evaluate_every = name, event.count, evaluate_every
         self._settings = settings or private_settings_for(loss)
-        self._gradient = NoisyCriticGradient(
-            rows,
-            event,
-            features,
-            self._settings.loss,
-            records=records,
-            noise=noise,
-            rows_per_unit=rows_per_unit,
-            device=device,
-        )
         self._generator, self._features = generator, features
         self._random, self._device = random, device
         self._rng = random.torch("private-adversary", device)
@@ -215,6 +187,17 @@ class PrivateAdversaryStage:
         self._average = WeightAverage(self._trained, self._settings.average)
         self._critic = self._new_critic("critic")
         require_record_wise(self._critic, features.width)
+        # after the critic is accepted: this spends the event
+        self._gradient = NoisyCriticGradient(
+            rows,
+            event,
+            features,
+            self._settings.loss,
+            records=records,
+            noise=noise,
+            rows_per_unit=rows_per_unit,
+            device=device,
+        )
         self._start_optimizers()
 
     def _new_critic(self, name: str) -> nn.Module:
@@ -241,8 +224,8 @@ class PrivateAdversaryStage:
         """Take one critic step and, when the pace says so, one generator step; what is returned is public."""
         settings = self._settings
         share = settings.rate(index / self.total_steps) * self._scale
-        _set_rate(self._critic_optimizer, settings.learning_rate * share)
-        _set_rate(self._generator_optimizer, settings.generator_rate * share)
+        set_rate(self._critic_optimizer, settings.learning_rate * share)
+        set_rate(self._generator_optimizer, settings.generator_rate * share)
         if self._clip == 0 or index % settings.clip_every == 0:
             self._clip = self._choose_clip()
         gradients = self._gradient(self._critic, self._fakes, self._clip)
@@ -291,6 +274,11 @@ class PrivateAdversaryStage:
         self._generator_optimizer.step()
         return loss.detach(), float((scores < 0).float().mean())
 
+    def _players(self) -> Players:
+        return Players(
+            self._trained, self._average, self._critic, self._critic_optimizer, self._generator_optimizer, self._rng
+        )
+
     # -- the rest of the Stage protocol -------------------------------------------------------------------------------
 
     def evaluate(self) -> float:
@@ -307,12 +295,6 @@ class PrivateAdversaryStage:
 
     def state(self) -> tuple[Values, Tensors]:
         """Return weights, averages, moments, the pace and the public random numbers; no noise and nothing private."""
-        numbered = [(str(i), tensor) for i, tensor in enumerate(self._trained)]
-        tensors = pack_tensors("generator", numbered) | pack_module("critic", self._critic)
-        tensors |= pack_tensors("average", self._average.weights().items())
-        tensors |= pack_optimizer("critic-optimizer", self._critic_optimizer)
-        tensors |= pack_optimizer("generator-optimizer", self._generator_optimizer)
-        tensors["random"] = self._rng.get_state()
         pace = self._pace
         values = {
             "scale": self._scale,
@@ -321,7 +303,7 @@ class PrivateAdversaryStage:
             "clip": self._clip,
             "pace": {"rung": pace.rung, "known": pace.known, "waited": pace.waited, "since": pace.since},
         }
-        return values, tensors
+        return values, self._players().tensors()
 
     def load_state(self, values: Values, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `state` was taken, with fresh noise: steps taken before count against the plan."""
@@ -329,13 +311,7 @@ class PrivateAdversaryStage:
         self._taken, self._moved = int(values["taken"]), int(values["moved"])
         self._pace = Pace(self._settings.pace, **values["pace"])
         self._gradient.skip(self._taken)
-        numbered = [(str(i), tensor.detach()) for i, tensor in enumerate(self._trained)]
-        copy_into(numbered, pick_tensors("generator", tensors))
-        unpack_module("critic", self._critic, tensors)
-        self._average.load(pick_tensors("average", tensors))
-        unpack_optimizer("critic-optimizer", self._critic_optimizer, tensors)
-        unpack_optimizer("generator-optimizer", self._generator_optimizer, tensors)
-        self._rng.set_state(tensors["random"])
+        self._players().load(tensors)
 
     def recover(self) -> None:
         """Halve the learning rate and start again with a new critic; steps already taken stay spent."""
@@ -343,8 +319,3 @@ class PrivateAdversaryStage:
         self._critic = self._new_critic("critic-after-recovery")
         self._clip = 0.0
         self._start_optimizers()
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate

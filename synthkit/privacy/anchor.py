@@ -30,7 +30,6 @@ from synthkit.privacy.histograms import (
 from synthkit.privacy.noise import NoiseSource
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
 Pairs = list[tuple[int, int]]
 
 DEPENDENCE = 4.0
@@ -38,7 +37,7 @@ DEPENDENCE = 4.0
 _RELIEF = 0.1  # share of the noise of a table of pairs that is left once all tables are explained by one set of codes
 _CLEAR = 1_500.0  # records per standard deviation of noise from which tables are split by the target
 _MOST_PARTS = 8
-_SMALLEST = 2.0  # symbols below which a column is not worth a pair
+_SMALLEST = 2  # symbols below which a column is not worth a pair
 
 
 def sensitivity_of(budget: PrivacyBudget, blocks: int, each: float = 1.0) -> float:

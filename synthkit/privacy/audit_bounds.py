@@ -65,6 +65,15 @@ class EpsilonBound:
     method: str
 
 
+def require_confidence(confidence: float) -> None:
+    """Refuse a confidence that is none, or below one half."""
+    if not 0.5 <= confidence < 1:
+        raise PrivacyError(
+            f"the confidence of a bound on epsilon must be 0.5 or more and below 1, got {confidence!r}",
+            remedy="Give a confidence such as 0.99.",
+        )
+
+
 def upper_rate(count: float, runs: int, confidence: float) -> float:
     """Return the upper end of the one-sided interval of Clopper and Pearson (1934) for a rate.
 
@@ -319,6 +328,8 @@ def _scores(values: Floats, which: str) -> Floats:
 
 def _check(delta: float, confidence: float) -> None:
     if not 0 <= delta < 1:
-        raise PrivacyError(f"delta of a bound on epsilon must be >= 0 and below 1, got {delta!r}")
-    if not 0.5 <= confidence < 1:
-        raise PrivacyError(f"the confidence of a bound on epsilon must be 0.5 or more and below 1, got {confidence!r}")
+        raise PrivacyError(
+            f"delta of a bound on epsilon must be >= 0 and below 1, got {delta!r}",
+            remedy="Give the delta of the claim.",
+        )
+    require_confidence(confidence)

@@ -24,8 +24,8 @@ class PrivacyBudget:
     epsilon
         Largest privacy loss. Above 0 and finite.
     delta
-        Probability with which the loss may be larger. Above 0 and below 1; it should be far below one over the number
-        of units (:meth:`check_records`).
+        Probability with which the guarantee of epsilon may fail. Above 0 and below 1; it should be far below one over
+        the number of units (:meth:`check_records`).
     unit
         What is protected: "row", or the name of the column that says whom a row belongs to, such as "patient_id".
     adjacency

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthkit.errors import PrivacyError
-from synthkit.privacy.audit_bounds import EpsilonBound, one_run_bound, threshold_bound
+from synthkit.privacy.audit_bounds import EpsilonBound, one_run_bound, require_confidence, threshold_bound
 from synthkit.privacy.budget import ROW, PrivacyBudget
 from synthkit.privacy.canary_attacks import (
     CLIP,
@@ -133,7 +133,7 @@ def audit_anchor(
     Reads made-up rows only, and no ledger of real data.
     """
     _require(columns >= 2, f"an audit of the anchor needs at least 2 columns, got {columns}")
-    _require_runs(runs)
+    _require_runs(runs, confidence)
     source = NoiseSource() if noise is None else noise
     return _many_runs(AnchorAttack(budget, columns, source), runs, confidence, source)
 
@@ -171,14 +171,15 @@ def audit_critic(
     Raises
     ------
     PrivacyError
-        If there are too few runs or too many steps, or the ledger refuses the plan.
+        If there are too few runs, no steps or too many, a number is out of range, or the ledger refuses the plan.
 
     Privacy
     -------
     Reads made-up rows only, and no ledger of real data.
     """
     _require(steps <= MOST_STEPS, f"an audit of the critic takes at most {MOST_STEPS} steps, got {steps}")
-    _require_runs(runs)
+    _require_samples(steps, sampling_probability)
+    _require_runs(runs, confidence)
     source = NoiseSource() if noise is None else noise
     return _many_runs(CriticAttack(budget, steps, sampling_probability, source), runs, confidence, source)
 
@@ -213,7 +214,7 @@ def audit_anchor_once(
     -------
     Reads made-up rows only, and no ledger of real data.
     """
-    _require_rows(budget, canaries)
+    _require_rows(budget, canaries, confidence)
     source = NoiseSource() if noise is None else noise
     release = AnchorRelease(budget, 2, canaries)
     included = source.bernoulli(0.5, canaries)
@@ -260,7 +261,8 @@ def audit_critic_once(
     -------
     Reads made-up rows only, and no ledger of real data.
     """
-    _require_rows(budget, canaries)
+    _require_rows(budget, canaries, confidence)
+    _require_samples(steps, sampling_probability)
     source = NoiseSource() if noise is None else noise
     # a slope of norm 1 has no penalty and a fake of zeros no direction: what is left is the canary's own
     release = CriticRelease(budget, steps, sampling_probability, np.full(canaries, canaries**-0.5), np.zeros(canaries))
@@ -308,12 +310,23 @@ def _result(audited: str, release: Release, found: EpsilonBound, anything: float
     )
 
 
-def _require_runs(runs: int) -> None:
+def _require_runs(runs: int, confidence: float) -> None:
+    """Refuse what no bound follows from, before the runs and not after them."""
     _require(runs >= 4, f"a canary audit needs at least 4 runs, got {runs}")
+    require_confidence(confidence)
 
 
-def _require_rows(budget: PrivacyBudget, canaries: int) -> None:
+def _require_samples(steps: int, sampling_probability: float) -> None:
+    _require(steps >= 1, f"an audit of the critic takes at least 1 step, got {steps}")
+    _require(
+        0 < sampling_probability <= 1,
+        f"an audit of the critic expects a sampling probability above 0 and at most 1, got {sampling_probability}",
+    )
+
+
+def _require_rows(budget: PrivacyBudget, canaries: int, confidence: float) -> None:
     """Refuse what an audit in one run is not made for."""
+    require_confidence(confidence)
     _require(canaries >= 10, f"a canary audit in one run needs at least 10 canaries, got {canaries}")
     _require(
         budget.unit == ROW and budget.adjacency == "add-remove",

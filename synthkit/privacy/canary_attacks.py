@@ -372,7 +372,11 @@ def whitening(pilots: Floats) -> Floats:
         directions, such as an exact count, are amplified up to a thousand times.
     """
     runs, width = pilots.shape
-    variances, directions = np.linalg.eigh(np.cov(pilots, rowvar=False))
+    if not width:
+        # the tables do not differ in what is published: there is nothing to score by
+        return np.zeros((0, 0))
+    # numpy gives the variance of a single number without a shape
+    variances, directions = np.linalg.eigh(np.cov(pilots, rowvar=False).reshape(width, width))
     variances = np.maximum(variances, _SILENCE)
     most = float(np.median(variances))
     spread = math.sqrt(width / runs)

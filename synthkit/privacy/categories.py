@@ -75,9 +75,11 @@ def private_categories(
     Categories
         Labels with noisy counts; possibly none.
 
-    Privacy ------- (epsilon, delta) differentially private when a unit is added or removed. Each occurring label is
-    counted with discrete Laplace noise of scale rows_per_unit / epsilon. Labels that both neighbours have cost epsilon,
-    as a unit changes the counts by at most rows_per_unit in L1. A label that only one of them has is published with a
+    Privacy
+    -------
+    (epsilon, delta) differentially private when a unit is added or removed. Each occurring label is counted with
+    discrete Laplace noise of scale rows_per_unit / epsilon. Labels that both neighbours have cost epsilon, as a unit
+    changes the counts by at most rows_per_unit in L1. A label that only one of them has is published with a
     probability of at most delta / rows_per_unit, by `label_threshold`, and there are at most rows_per_unit of those.
     Korolova et al. (WWW 2009); Desfontaines, Voss, Gipson and Mandayam (PoPETs 2022).
     """

@@ -6,6 +6,7 @@ somebody who decides, not the decision.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +23,7 @@ from synthkit.privacy.linter import LintReport
 from synthkit.privacy.plain_words import explain, not_covered
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.privacy.public_facts import bought_facts, public_facts
-from synthkit.privacy.tradeoff import Meaning, meaning
+from synthkit.privacy.tradeoff import NO_GUARANTEE, Meaning, meaning
 
 FORMAT_VERSION = 1
 NOT_PRIVATE = "NOT PRIVATE"
@@ -206,8 +207,9 @@ def certify(model: PrivateModel, *, lint: LintReport | None = None, opacus: bool
     together = ledger.total
     everything = epsilon_spent((*ledger.earlier, *events), together.delta, together.adjacency)
     # what is explained is what holds, whatever the file claims
-    holding = budget if accounted.pld <= budget.epsilon else replace(budget, epsilon=accounted.pld)
-    bounds = meaning(events, holding)
+    holds_at_all = math.isfinite(accounted.pld)
+    holding = replace(budget, epsilon=max(budget.epsilon, accounted.pld)) if holds_at_all else budget
+    bounds = meaning(events, holding) if holds_at_all else NO_GUARANTEE
     return Certificate(
         model=model.path.name,
         kind=model.kind,
@@ -276,7 +278,7 @@ def _moment(stored: str) -> str:
     """Return a stored time for people; what is no time stays as it is."""
     try:
         return datetime.fromisoformat(stored).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for the first and the last day that there are
         return stored
 
 

@@ -24,6 +24,7 @@ from synthkit.random import RandomSource
 
 _CHUNK = 256  # records whose activations are held at once on the ghost path: they stay in the processor's cache
 _BYTES = 64 * 2**20  # of per-record gradients that are held at once on the other path
+_LEAST_FACTOR = 2.0**-100  # far above where single precision runs out of digits, which would round a factor up
 _SAME = 1e-4  # scores of one record in two batches differ by rounding only, relative to the largest score
 
 Parameters = dict[str, Tensor]
@@ -66,7 +67,8 @@ def clipped_sum(
     Privacy
     -------
     Adding or removing one record, with its fake and its share, moves the sum by at most C in the Euclidean norm of all
-    parameters together, up to rounding in single precision. A record whose gradient is not finite contributes zero.
+    parameters together, up to rounding in single precision (of its own gradient, and of how the others' add up, which
+    no proof covers). A record whose gradient is not finite contributes zero.
     """
     if type(critic) is Critic:
         return _ghost(critic, loss, real, fake, share, clip)
@@ -74,14 +76,18 @@ def clipped_sum(
 
 
 def clip_factors(norms: Tensor, clip: float, parts: Tensor | None = None) -> Tensor:
-    """Factors ``[B]`` that bring gradients of these norms down to at most ``clip``; 0 for norms that are not finite.
+    """Factors ``[B]`` that bring gradients of these norms down to at most ``clip``.
+
+    0 for norms that are not finite or more than 2^100 times as long as ``clip``: no gradient of use is so long, and its
+    factor would have too few digits in single precision to keep it short enough.
 
     ``parts`` is the sum of the norms of the terms that make up each gradient: where these cancel, the norm is that much
     less exact, and the factor a little smaller.
     """
     longest = norms if parts is None else norms + ROUNDING * parts
     factors = (clip / longest).clamp(max=1.0)
-    return torch.where(longest.isfinite(), factors, 0.0)
+    # this is false for what is not a number, too
+    return torch.where(factors >= _LEAST_FACTOR, factors, 0.0)
 
 
 def _ghost(critic: Critic, loss: RecordLoss, real: Tensor, fake: Tensor, share: Tensor, clip: float) -> ClippedSum:

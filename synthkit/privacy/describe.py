@@ -65,6 +65,8 @@ def describe_events(events: Sequence[Event], budget: PrivacyBudget) -> tuple[Eve
     alone = [epsilon_spent([event], budget.delta, budget.adjacency) for event in events]
     # what is spent on one event next to nothing is still more than nothing
     weights = [gaussian_precision(max(epsilon, 1e-9), budget.delta) if epsilon < 700 else math.inf for epsilon in alone]
+    if math.inf in weights:  # beside events without a bound all others are nothing
+        weights = [float(math.isinf(weight)) for weight in weights]
     total = math.fsum(weights)
     return tuple(
         EventLine(
@@ -73,7 +75,7 @@ def describe_events(events: Sequence[Event], budget: PrivacyBudget) -> tuple[Eve
             mechanism(event, budget),
             noise_in_rows(event, budget),
             epsilon,
-            weight / total if math.isfinite(total) else math.nan,
+            weight / total,
             event.delta,
         )
         for event, epsilon, weight in zip(events, alone, weights, strict=True)
@@ -141,7 +143,7 @@ def one_in(chance: float) -> str:
     """Return a small probability as "1 in 1,000,000"; it is never told too small."""
     if chance >= _RARE:
         return percent(chance)
-    times = 1 / chance * (1 + 1e-12)
+    times = min(1 / chance, 1e300) * (1 + 1e-12)  # 1e300: one over the smallest floats is no float
     step = 10 ** max(math.floor(math.log10(times)) - 2, 0)
     return f"1 in {math.floor(times / step) * step:,}"
 

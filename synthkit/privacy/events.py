@@ -30,6 +30,8 @@ Scalar = str | int | float | bool | None
 GAUSSIAN = "gaussian"
 SAMPLED_GAUSSIAN = "sampled-gaussian"
 DISCRETE_LAPLACE = "discrete-laplace"
+CATEGORIES_OF = "categories of "
+"""How the name of an event begins that buys the labels of the column named after it."""
 
 _AS_WRITTEN = "Use the file as synthkit wrote it."
 

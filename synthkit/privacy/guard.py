@@ -20,7 +20,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.errors import PrivacyError, SynthkitError
+from synthkit.errors import PrivacyError
 from synthkit.privacy.events import Event
 
 Array = NDArray[Any]
@@ -121,8 +121,8 @@ class PrivateRows(_Sealed):
                 before = source()
                 try:
                     found.update(function({name: _read_only(column) for name, column in before.items()}))
-                except _FAILURES as error:
-                    # What a library says about a bad cell may quote it; the cause is kept for --debug.
+                except Exception as error:
+                    # Whatever a library raises about a bad cell may quote it; the cause is kept for --debug.
                     raise PrivacyError(
                         f"transforming private rows failed with {type(error).__name__}",
                         remedy="Run with --debug to see where; what it prints may quote private cells.",
@@ -246,8 +246,6 @@ class ReadingSession(_Sealed):
             self.__open = False
 
 
-# What converting a bad cell can raise.
-_FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SynthkitError)
 _REMEDY = "Read them in a block 'with rows.reading(event)', with an event that was planned."
 
 

@@ -63,7 +63,12 @@ def pair_counts(codes: Codes, sizes: Sequence[int], pairs: Pairs) -> list[Counts
     """
     table = np.asarray(codes)
     if table.ndim != 2 or table.shape[1] != len(sizes):
-        raise PrivacyError(f"codes must have one column for each of the {len(sizes)} sizes, got shape {table.shape}")
+        # without the number of rows, which is private
+        found = f"{table.shape[1]} columns" if table.ndim == 2 else f"an array of {table.ndim} dimensions"
+        raise PrivacyError(
+            f"the codes of private rows must have one column for each of the {len(sizes)} sizes, got {found}",
+            remedy="Give codes of shape [n, C] and C sizes.",
+        )
     used = {column for pair in pairs for column in pair}
     columns = {column: _declared(table[:, column], sizes[column]) for column in used}
     tables = []
@@ -120,7 +125,8 @@ def noisy_total(values: NDArray[np.generic], sigma: float, noise: NoiseSource) -
 
     Privacy
     -------
-    Gaussian mechanism. Sensitivity 1 when rows are added or removed, 0 when one is replaced.
+    Gaussian mechanism. Sensitivity 1 when rows are added or removed, 0 when one is replaced. A replaced unit may have
+    more or fewer rows than the other, so for units of several rows it is not 0.
     """
     return len(values) + int(noise.discrete_gaussian(sigma, 1)[0])
 
@@ -204,16 +210,21 @@ def dependence_scores(
     NDArray[float64]
         Noisy scores in rows, shape [P], multiples of 1/16; 0 to 2 n before noise.
 
-    Privacy ------- Gaussian mechanism. Sensitivity below 4 for each pair when rows are added or removed, so 4 sqrt(P)
-    together in L2; twice that when one is replaced. Proof for one pair, a row added in cell (a, b) of a table with n
-    rows, row sums r and column sums c (n = 0 changes nothing, the score stays 0). Let d_ij be the change of n_ij - r_i
-    c_j / n. Margins of the product equal margins of the table, so the d_ij sum to 0, and sum |d_ij| is twice the sum of
-    the positive ones. For i != a and j != b, d_ij = r_i c_j / (n (n + 1)) >= 0, together (n - r_a) (n - c_b) / (n (n +
-    1)). For i = a and j != b, d_aj = -c_j (n - r_a) / (n (n + 1)) <= 0; for j = b and i != a likewise. What is left is
-    d_ab = 1 - (n (r_a + c_b + 1) - r_a c_b) / (n (n + 1)) = (n - r_a) (n - c_b) / (n (n + 1)) >= 0. So sum |d_ij| = 4
-    (n - r_a) (n - c_b) / (n (n + 1)) < 4. The score changes by at most that, and as the change is strictly below 4,
-    rounding down to sixteenths, which is done so that exact noise fits, leaves it at most 4. The score is the one of
-    PrivSyn (Zhang et al., USENIX Security 2021).
+    Privacy
+    -------
+    Gaussian mechanism. Sensitivity at most 4 for each pair when rows are added or removed, so 4 sqrt(P) together in L2;
+    twice that when one is replaced. The score is the one of PrivSyn (Zhang et al., USENIX Security 2021).
+
+    Proof for one pair and a row added in cell (a, b) of a table with n rows, row sums r and column sums c (with n = 0
+    the score is 0 before and after). Let d_ij be the change of n_ij - r_i c_j / n. The product has the margins of the
+    table, so the d_ij sum to 0, and sum |d_ij| is twice the sum of the positive ones:
+
+    - i != a and j != b: d_ij = r_i c_j / (n (n + 1)) >= 0, together (n - r_a) (n - c_b) / (n (n + 1));
+    - i = a and j != b: d_aj = -c_j (n - r_a) / (n (n + 1)) <= 0, and likewise for j = b and i != a;
+    - d_ab = 1 - (n (r_a + c_b + 1) - r_a c_b) / (n (n + 1)) = (n - r_a) (n - c_b) / (n (n + 1)) >= 0.
+
+    So sum |d_ij| = 4 (n - r_a) (n - c_b) / (n (n + 1)) < 4, and the score changes by at most that. Rounding down to
+    sixteenths, so that exact noise on whole numbers fits, turns a change below 4 into one of at most 4.
     """
     steps = dependence_steps(codes, sizes, pairs)
     return (steps + noise.discrete_gaussian(SCORE_STEPS * sigma, len(pairs))) / SCORE_STEPS

@@ -4,9 +4,9 @@ A release is reserved in the file before it reads anything: its whole plan count
 it really spent takes the place of the plan. A run that crashes stays "started" and keeps counting as planned, because
 nobody knows how far it got; a run that fails before it has read anything is taken out again.
 
-The file is JSON, replaced in one step, and changed only under a lock (``flock`` on a file beside it, with the suffix
-``.lock``, which stays there and goes free with its process). A checksum tells damage from a ledger; it does not keep
-anybody from forging one.
+The file is JSON, replaced in one step, and changed only under a lock: ``flock`` on a file beside it with the suffix
+``.lock``. The lock goes free with its process; its file stays as long as there is a ledger. A checksum tells damage
+from a ledger; it does not keep anybody from forging one.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from synthkit.archive import atomic_path
+from synthkit.archive import atomic_path, check_output
 from synthkit.errors import OutputError, PrivacyError
 from synthkit.privacy.accounting import epsilon_left, epsilon_spent
 from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.events import Event
-from synthkit.privacy.release import Ledger, Release, check_same_kind
+from synthkit.privacy.release import Ledger, check_same_kind
+from synthkit.privacy.release_record import Release
 from synthkit.privacy.stored import FORMAT_VERSION, Clock, check_format_version, checked_fields, stamp, utc_now
 
 __all__ = ["Ledger", "LedgerFile", "Release"]
@@ -97,11 +98,10 @@ class LedgerFile:
         OutputError
             If the place cannot be written to.
         """
+        _check_absent(path)  # before the lock, so that a refusal leaves nothing behind
+        check_output(path)
         with _locked(path):
-            if os.path.lexists(path):
-                raise PrivacyError(
-                    f"the ledger '{path}' exists already", remedy="Use it, or choose another name for another data set."
-                )
+            _check_absent(path)  # another process may have been faster
             _write(path, total, data, ())
         return cls(path, clock=clock)
 
@@ -111,8 +111,12 @@ class LedgerFile:
     ) -> LedgerFile:
         """Open a ledger file, or make one with this total if there is none; an existing one keeps its own total."""
         if not os.path.lexists(path):
-            with suppress(PrivacyError):  # another process was faster: then there is one to open
+            try:
                 return cls.create(path, total, data, clock=clock)
+            except PrivacyError:
+                if not os.path.lexists(path):
+                    raise
+                # another process was faster: then there is one to open
         return cls(path, clock=clock)
 
     def epsilon(self) -> float:
@@ -165,9 +169,7 @@ class LedgerFile:
                     self._settle(key, None)
             raise
         ledger.close()
-        self._settle(
-            key, replace(reserved, spent=ledger.events, status="finished", finished=stamp(self._clock))
-        )  # fmt: skip
+        self._settle(key, replace(reserved, spent=ledger.events, status="finished", finished=stamp(self._clock)))
 
     @property
     def _events(self) -> tuple[Event, ...]:
@@ -205,9 +207,8 @@ class LedgerFile:
                 f"there is no ledger '{self.path}'", remedy="Make one with the budget of all releases together."
             ) from error
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
             raise PrivacyError(
-                f"the ledger '{self.path}' cannot be read: {reason}", remedy="Check the path."
+                f"the ledger '{self.path}' cannot be read: {_reason(error)}", remedy="Check the path."
             ) from error
         except (ValueError, RecursionError) as error:
             raise self._damaged("it is not JSON") from error
@@ -246,6 +247,14 @@ def _parsed(content: dict[str, Any]) -> tuple[PrivacyBudget, str, tuple[Release,
     return PrivacyBudget.from_json(fields["total"]), fields["data"], releases
 
 
+def _check_absent(path: str | Path) -> None:
+    """Refuse to make a ledger where something is, be it a link to nothing."""
+    if os.path.lexists(path):
+        raise PrivacyError(
+            f"the ledger '{path}' exists already", remedy="Use it, or choose another name for another data set."
+        )
+
+
 def _write(path: str | Path, total: PrivacyBudget, data: str, releases: Sequence[Release]) -> None:
     """Replace the file in one step."""
     from synthkit import __version__
@@ -259,8 +268,14 @@ def _write(path: str | Path, total: PrivacyBudget, data: str, releases: Sequence
         "releases": [release.to_json() for release in releases],
     }
     content["checksum"] = _checksum(content)
+    try:
+        text = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8
+        raise PrivacyError(
+            f"a name for the ledger '{path}' is not valid Unicode, and cannot be stored", remedy="Choose another name."
+        ) from error
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_bytes(text)
 
 
 def _checksum(content: dict[str, Any]) -> str:
@@ -270,33 +285,62 @@ def _checksum(content: dict[str, Any]) -> str:
 
 @contextmanager
 def _locked(path: str | Path) -> Iterator[None]:
-    """Hold the lock of a ledger file; it goes free with the process, whatever becomes of it."""
-    beside = os.path.realpath(path) + ".lock"
+    """Hold the lock of a ledger file; it goes free with the process, whatever becomes of it.
+
+    Where there is no ledger in the end, because it could not be made or was deleted, its lock is taken away too.
+    """
+    place = os.path.realpath(path)
+    beside = place + ".lock"
+    descriptor = _lock(path, beside, time.monotonic() + _LOCK_SECONDS)
     try:
-        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(
-            f"the ledger '{path}' cannot be locked: {reason}", remedy="Choose a place that you may write to."
-        ) from error
-    try:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise OutputError(
-                        f"the ledger '{path}' cannot be locked: {(error.strerror or str(error)).lower()}",
-                        remedy="Keep it on a file system with locks.",
-                    ) from error
-                if time.monotonic() > deadline:
-                    raise PrivacyError(
-                        f"the ledger '{path}' has been locked by another process for {_LOCK_SECONDS:g} seconds",
-                        remedy="Wait until it is done.",
-                    ) from error
-                time.sleep(0.02)
         yield
     finally:
+        if not os.path.lexists(place):
+            with suppress(OSError):  # while it is held: whoever waits for this very file looks for the next one
+                os.unlink(beside)
         os.close(descriptor)
+
+
+def _lock(path: str | Path, beside: str, deadline: float) -> int:
+    """Return the descriptor of the lock file, once it is locked and is still the file of this name."""
+    while True:
+        try:
+            descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise OutputError(
+                f"the ledger '{path}' cannot be locked: {_reason(error)}",
+                remedy="Choose a place that you may write to.",
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, beside):
+                return descriptor
+            os.close(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise OutputError(
+                    f"the ledger '{path}' cannot be locked: {_reason(error)}",
+                    remedy="Keep it on a file system with locks.",
+                ) from error
+            if time.monotonic() > deadline:
+                raise PrivacyError(
+                    f"the ledger '{path}' has been locked by another process for {_LOCK_SECONDS:g} seconds",
+                    remedy="Wait until it is done.",
+                ) from error
+            time.sleep(0.02)
+        except BaseException:  # such as Ctrl-C
+            os.close(descriptor)
+            raise
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether an open file is the one of this name, and was not unlinked or replaced meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

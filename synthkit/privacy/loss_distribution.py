@@ -135,12 +135,16 @@ def pld_epsilon_and_step(
         return 0.0, 0.0
     if left <= 0:
         return math.inf, 0.0
-    found = [_epsilon_of(sorted_parts(events, exact=False), left, adjacency, step)]
-    if any(map(_is_exact, events)):
-        found.append(_epsilon_of(sorted_parts(events, exact=True), left, adjacency, step))
+    found = []
+    for exact in (False, True) if any(map(_is_exact, events)) else (False,):
+        try:
+            found.append(_epsilon_of(sorted_parts(events, exact=exact), left, adjacency, step))
+        except ArithmeticError:  # numbers beyond the range of floats: infinity is an upper bound of any epsilon
+            found.append((math.inf, 0.0))
     return min(epsilon for epsilon, _ in found), max(step for _, step in found)
 
 
+@lru_cache(maxsize=256)  # a certificate asks for the same again: its checks, its table of events, its bounds on attacks
 def _epsilon_of(parts: Parts, delta: float, adjacency: Adjacency, step: float | None) -> tuple[float, float]:
     """Return the epsilon of the parts and the step: the one that is given, or one so fine that it costs little."""
     if math.isinf(parts.precision):

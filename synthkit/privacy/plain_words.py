@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from synthkit.privacy.budget import ROW, PrivacyBudget
 from synthkit.privacy.describe import one_in, percent, short
 from synthkit.privacy.tradeoff import Meaning, posterior_bound
@@ -27,6 +29,11 @@ def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool) -> tuple[
             "Nothing is guaranteed. The noise of this model comes from a seed, and whoever knows or guesses the seed "
             "can take it away. What the same fit would guarantee with noise from the operating system is left out.",
         )
+    if math.isinf(meaning.odds):
+        return (
+            f"Nothing is guaranteed. At delta {short(budget.delta)} the events in the ledger keep no epsilon, or one "
+            "so large that it rules nothing out: whatever is in the data may be read from what was released.",
+        )
     one, change, question = _unit(budget)
     odds = f"{meaning.odds:.3g}" if meaning.odds < _LARGE else f"{meaning.odds:.1e}"
     beliefs = " and ".join(
@@ -35,8 +42,8 @@ def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool) -> tuple[
     paragraphs = [
         f"{change}: no result of this release becomes more than {odds} times as likely, give or take a probability of "
         f"{one_in(budget.delta)}. That is what epsilon {budget.epsilon:.4g} and delta {short(budget.delta)} say.",
-        f"Belief. Somebody who suspects {question} can, after seeing everything that was released, multiply the odds "
-        f"of that belief by at most {odds}, up to the same small probability. A belief can grow {beliefs}.",
+        f"Belief. But for the same small probability the release is as good as one after which somebody who suspects "
+        f"{question} can multiply the odds of that belief by at most {odds}. Such a belief can grow {beliefs}.",
         f"Guessing. Somebody who has to tell {question}, where both are equally likely, is right in at most "
         f"{percent(meaning.accuracy_by_events)} of cases. Tossing a coin is right in 50 %.",
     ]

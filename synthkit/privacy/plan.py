@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from synthkit.errors import PrivacyError, unknown_name
 from synthkit.privacy.accounting import (
@@ -14,7 +16,7 @@ from synthkit.privacy.accounting import (
 )
 from synthkit.privacy.anchor import event_sigma, most_bins, score_change, sensitivity_of, signal
 from synthkit.privacy.budget import PrivacyBudget
-from synthkit.privacy.events import Event, gaussian_event, laplace_event, sampled_gaussian_event
+from synthkit.privacy.events import CATEGORIES_OF, Event, gaussian_event, laplace_event, sampled_gaussian_event
 from synthkit.privacy.histograms import SCORE_STEPS
 
 ENGINES = ("auto", "anchor", "dp-sgd", "hybrid")
@@ -22,6 +24,7 @@ BUYABLE = ("records", "categories")
 
 _RECORDS = 0.01  # share of the precision for the number of records, where it is bought
 _BINS = (0.08, 0.3)  # at least, at most; in between as much as keeps the noise of a node at a part of the records
+_BINS_ALONE = 0.5  # where margins are all that is measured besides
 _NODE = 1 / 200
 _USUAL = 10_000  # records to plan with where their number is bought
 _MARGINS = 0.1  # at least; as much as a block's share where there are few columns
@@ -36,23 +39,8 @@ _READS = {
     "pairs": "how often each pair of values occurs",
     "critic": "gradients of the critic",
 }
+_BATCH, _LARGEST_BATCH, _CRITIC_STEPS = 1_000, 0.05, 1_500  # of DP-SGD: records, at most that share of them, steps
 _CRITIC = {"anchor": 0.0, "hybrid": 0.4, "dp-sgd": 0.85}  # share of the precision that is left to the critic
-
-
-@dataclass(frozen=True)
-class CriticPlan:
-    """Public numbers of DP-SGD.
-
-    Attributes
-    ----------
-    sampling_probability
-        Chance of each unit to be in the batch of a step.
-    steps
-        Critic steps in total.
-    """
-
-    sampling_probability: float
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -69,12 +57,8 @@ class ReleasePlan:
         The public number of records, or None when it is bought.
     events
         By name: records, "categories of ...", bins, margins, scores, pairs, critic; absent where not needed.
-    critic
-        Public numbers of DP-SGD, if it is used.
     columns
         Number of columns that are measured.
-    blocks
-        Number of histograms of each event of counts.
     """
 
     budget: PrivacyBudget
@@ -82,8 +66,6 @@ class ReleasePlan:
     records: int | None
     events: Mapping[str, Event]
     columns: int
-    critic: CriticPlan | None = None
-    blocks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pairs(self) -> int:
@@ -91,8 +73,9 @@ class ReleasePlan:
         return self.columns * (self.columns - 1) // 2
 
     def sigma(self, name: str) -> float:
-        """Standard deviation of the noise of each count of an event, in rows."""
-        return event_sigma(self.events[name], self.budget, self.blocks[name])
+        """Standard deviation of the noise of each count of an event of histograms, in rows."""
+        event = self.events[name]
+        return event_sigma(event, self.budget, int(event.details["blocks"] or 0))
 
     def bins_for(self, records: float) -> int:
         """Most bins of a numeric column."""
@@ -103,16 +86,17 @@ class ReleasePlan:
 
     def expected(self) -> dict[str, float]:
         """What the noise amounts to: standard deviation per count, in rows, for each event of counts."""
-        return {name: self.sigma(name) for name in self.blocks}
+        return {name: self.sigma(name) for name in ("records", "bins", "margins", "pairs") if name in self.events}
 
 
+@lru_cache(maxsize=16)  # calibrating takes seconds, and a command plans before it reads what it then fits
 def plan_release(
     budget: PrivacyBudget,
     *,
     columns: int,
-    levels: Sequence[int],
+    levels: tuple[int, ...],
     records: int | None,
-    bought: Sequence[str] = (),
+    bought: tuple[str, ...] = (),
     engine: str = "auto",
 ) -> ReleasePlan:
     """Split a budget over what a fit reads.
@@ -149,8 +133,8 @@ def plan_release(
         )
     events: dict[str, Event] = {}
     for name in bought:
-        events[f"categories of {name}"] = laplace_event(
-            f"categories of {name}",
+        events[CATEGORIES_OF + name] = laplace_event(
+            CATEGORIES_OF + name,
             f"the labels of column {name!r}",
             budget.epsilon * _CATEGORIES / len(bought),
             delta=budget.delta * _CATEGORIES / len(bought),
@@ -165,17 +149,11 @@ def plan_release(
     pairs = columns * (columns - 1) // 2
     blocks = {"records": 1, "bins": sum(levels), "margins": columns, "scores": pairs, "pairs": pairs}
     events |= _counts(budget, usable, shares, blocks, tuple(events.values()))
-    critic = None
     if chosen != "anchor" and records is not None:
-        critic = critic_plan(records)
-        multiplier = calibrate_sampled_gaussian(
-            budget, tuple(events.values()), critic.sampling_probability, critic.steps
-        )
-        events["critic"] = sampled_gaussian_event(
-            "critic", _READS["critic"], multiplier, critic.sampling_probability, critic.steps
-        )
-    counted = {name: number for name, number in blocks.items() if name in events and name != "scores"}
-    return ReleasePlan(budget, chosen, records, events, columns, critic, counted)
+        probability = min(_LARGEST_BATCH, _BATCH / records)
+        multiplier = calibrate_sampled_gaussian(budget, tuple(events.values()), probability, _CRITIC_STEPS)
+        events["critic"] = sampled_gaussian_event("critic", _READS["critic"], multiplier, probability, _CRITIC_STEPS)
+    return ReleasePlan(budget, chosen, records, MappingProxyType(events), columns)
 
 
 def _counts(
@@ -207,7 +185,7 @@ def _shares(columns: int, bins: float, count: bool, engine: str) -> dict[str, fl
     if count:
         shares["records"] = _RECORDS
     if bins:
-        shares["bins"] = bins if engine != "dp-sgd" else 0.5
+        shares["bins"] = bins if engine != "dp-sgd" else _BINS_ALONE
     pairs = columns * (columns - 1) // 2
     left = 1 - sum(shares.values())
     if engine == "dp-sgd" or not pairs:
@@ -218,8 +196,3 @@ def _shares(columns: int, bins: float, count: bool, engine: str) -> dict[str, fl
         shares["scores"] = left * _SCORES
     shares["pairs"] = 1 - sum(shares.values())
     return shares
-
-
-def critic_plan(records: int) -> CriticPlan:
-    """Batches of about 1,000 records, at most a twentieth of the table, in 1,500 steps."""
-    return CriticPlan(min(0.05, 1_000 / records), 1_500)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ _FIT_AGAIN = "Fit the model again under a budget."
 @dataclass(frozen=True, eq=False)
 class PrivateModel:
     """The file of a model that was fitted under a privacy budget.
+
+    Ledger and schema are parsed once, however many checks ask for them.
 
     Attributes
     ----------
@@ -95,6 +98,10 @@ class PrivateModel:
         PrivacyError
             There is none, or it cannot be read.
         """
+        return self._ledger
+
+    @cached_property
+    def _ledger(self) -> Ledger:
         try:
             return Ledger.from_json(self.privacy["ledger"])
         except (KeyError, TypeError, ValueError) as error:
@@ -114,6 +121,10 @@ class PrivateModel:
         PrivacyError
             There is none.
         """
+        return self._schema
+
+    @cached_property
+    def _schema(self) -> Schema:
         try:
             return Schema.from_dict(self.manifest["encoder"]["schema"])
         except (KeyError, TypeError, SynthkitError) as error:

@@ -26,7 +26,7 @@ def public_facts(model: PrivateModel) -> Facts:
     schema = model.schema()
     records = model.privacy.get("records")
     bought = set(model.bought("categories"))
-    number = "not public: bought with noise" if records is None else f"{records:,} (declared)"
+    number = "not public: bought with noise" if records is None else f"{_count(records)} (declared)"
     facts = [("number of records", number), ("names and types of the columns", f"{len(schema)} columns")]
     facts += [(f"column '{column.name}'", _domain(column)) for column in schema if column.name not in bought]
     declared = model.privacy.get("declared")
@@ -55,6 +55,11 @@ def bought_facts(model: PrivateModel) -> Facts:
         labels = schema[name].categories if name in schema else None
         facts.append((f"categories of '{name}'", _labels(labels or ())))
     return tuple(facts)
+
+
+def _count(stored: object) -> str:
+    """Return a stored number for people; what is no number stays as it is, and the linter objects to it."""
+    return f"{stored:,}" if isinstance(stored, int) else str(stored)
 
 
 def _domain(column: Column) -> str:

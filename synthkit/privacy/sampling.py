@@ -32,13 +32,16 @@ class PoissonSampler:
     """
 
     def __init__(self, rows: int, units: NDArray[np.generic] | None = None, rows_per_unit: int = 1) -> None:
-        if rows_per_unit < 1:
-            raise PrivacyError(f"a unit must have at least one row in a sample, got {rows_per_unit}")
+        require_rows_per_unit(rows_per_unit)
         if units is None:
             owner = np.arange(rows)
         else:
             if units.shape != (rows,):
-                raise PrivacyError(f"the units have shape {list(units.shape)}, expected one for each row")
+                # without the shape, which says how many rows there are
+                raise PrivacyError(
+                    "the units of private rows are not one for each row, as they must be",
+                    remedy="Give the units as an array with one entry for each row.",
+                )
             owner = np.unique(units, return_inverse=True)[1]
         self._most = rows_per_unit
         self._order = np.argsort(owner, kind="stable")
@@ -56,3 +59,12 @@ class PoissonSampler:
         order = np.lexsort((noise.uint64(len(rows)), unit))
         rank = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         return rows[order[rank < self._most]].astype(np.int64)
+
+
+def require_rows_per_unit(rows_per_unit: int) -> None:
+    """Refuse a bound on the rows of a unit in a sample that leaves none."""
+    if rows_per_unit < 1:
+        raise PrivacyError(
+            f"a unit must have at least one row in a sample, got a bound of {rows_per_unit}",
+            remedy="Give the largest number of rows that one unit may contribute.",
+        )

@@ -86,7 +86,10 @@ def accuracy_bound(epsilon: float, delta: float) -> float:
 def posterior_bound(prior: float, epsilon: float) -> float:
     """Return the largest belief after seeing everything published: the odds grow by at most exp(epsilon).
 
-    It holds up to events whose probability delta bounds.
+    With a delta it is the bound of a release that differs from the published one with a probability of at most delta:
+    every (epsilon, delta) guarantee is an epsilon guarantee up to a distance of delta / (1 + exp(epsilon)) in total
+    variation, for each pair of neighbours (Dwork and Roth, 2014, lemma 3.17). The belief after the published one itself
+    can be larger with a probability above delta.
 
     Parameters
     ----------
@@ -177,6 +180,10 @@ def meaning(events: Sequence[Event], budget: PrivacyBudget, rates: Sequence[floa
         accuracy_by_events=best(accuracy_bound),
         attacks=tuple(attacks),
     )
+
+
+NO_GUARANTEE = Meaning(math.inf, 1.0, 1.0, tuple(AttackBound(rate, 1.0, 1.0) for rate in FALSE_POSITIVE_RATES))
+"""What an attacker can do where no finite epsilon holds."""
 
 
 class _Curve:

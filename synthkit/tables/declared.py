@@ -7,8 +7,9 @@ cell are counted nowhere. Nothing is raised over the content of a cell, because 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def check_declared(schema: Schema, *, unit: str, buy: Sequence[str] = ()) -> Non
             )
         if column.type == "ordinal" and not column.categories:
             raise PrivacyError(f"column {column.name!r} is ordinal and has no categories", remedy="list them in order")
-        if column.type in ("categorical", "boolean") and column.categories is None and "categories" not in buy:
+        if needs_categories(column) and "categories" not in buy:
             raise PrivacyError(
                 f"column {column.name!r} is {column.type} and has no declared categories",
                 remedy=f"list them ('categories: [...]' of {column.name!r} in the schema), or add --buy categories",
@@ -95,6 +96,25 @@ def check_declared(schema: Schema, *, unit: str, buy: Sequence[str] = ()) -> Non
 def needs_bounds(column: Column) -> bool:
     """Whether a column lies on a line whose ends must be declared."""
     return column.type in ("continuous", "integer", "datetime", "identifier") and not is_generated(column)
+
+
+def needs_categories(column: Column) -> bool:
+    """Whether the labels of a column must be declared or bought."""
+    return column.type in ("categorical", "boolean") and column.categories is None
+
+
+def with_public_domains(schema: Schema) -> Schema:
+    """The schema with the values that follow from a dtype alone: cells of dtype bool are true or false."""
+    for column in schema:
+        if needs_categories(column) and column.dtype in ("bool", "boolean"):
+            schema = schema.replace(column.name, categories=(False, True))
+    return schema
+
+
+def schema_digest(schema: Schema, bought: Collection[str]) -> str:
+    """SHA-256 of a schema as it was declared: without the categories of columns whose categories were bought."""
+    columns = tuple(replace(column, categories=None) if column.name in bought else column for column in schema)
+    return hashlib.sha256(replace(schema, columns=columns).to_yaml().encode()).hexdigest()
 
 
 def is_modelled(column: Column, unit: str) -> bool:
@@ -196,11 +216,26 @@ def _plain_labels(series: pd.Series[Any], column: Column) -> PlainColumn:
         texts[missing] = None
         return PlainColumn(texts, missing)
     place = {_spelling(label): position for position, label in reversed(list(enumerate(column.categories)))}
-    codes, uniques = pd.factorize(cells, use_na_sentinel=True)
+    codes, uniques = _factorized(cells)
     table = np.array([place.get(_spelling(label), -1) for label in uniques] + [-1], dtype=np.int64)
     found = table[codes]
     unknown = found < 0
     return PlainColumn(np.where(unknown, 0, found), unknown)
+
+
+def unit_numbers(cells: pd.Series[Any]) -> Integers:
+    """A number for each unit of privacy, ``[n]``: rows of the same unit share one, rows without a unit have -1."""
+    return _factorized(cells.astype(object))[0].astype(np.int64)
+
+
+def _factorized(cells: pd.Series[Any]) -> tuple[NDArray[np.intp], Any]:
+    """Codes of cells of any kind ``[n]``, -1 where missing, and what they stand for."""
+    try:
+        return pd.factorize(cells, use_na_sentinel=True)
+    except TypeError:
+        # a list or a dict among them has no hash, and an error would tell that there is one
+        spelled = [None if missing else _spelling(cell) for cell, missing in zip(cells, cells.isna(), strict=True)]
+        return pd.factorize(np.array(spelled, dtype=object), use_na_sentinel=True)
 
 
 def _spelling(label: Any) -> str:
@@ -250,17 +285,13 @@ def number_codec(
     return NumberCodec(column, specials[order], int(own.sum()), support, filled, distinct, False)
 
 
-def label_codec(
-    column: Column, labels: Sequence[Any], own: int, counts: Integers, missing: int, places: Integers
-) -> LabelCodec:
+def label_codec(column: Column, own: int, counts: Integers, missing: int, places: Integers) -> LabelCodec:
     """Codec of a column of labels from noisy counts.
 
     Parameters
     ----------
     column
-        Its description.
-    labels
-        All labels of the domain.
+        Its description, with all its labels.
     own
         How many of them, in the order of ``places``, have a symbol of their own; the others share one.
     counts
@@ -270,7 +301,8 @@ def label_codec(
     places
         Order of the labels ``[n_labels]``.
     """
-    declared = list(column.categories) if column.dtype == "category" and column.categories is not None else None
+    labels = list(column.categories or ())
+    declared = labels if column.dtype == "category" else None
     kinds = {type(label) for label in labels}
     names = {int: "int64", float: "float64", bool: "bool"}
     declared_dtype = names.get(next(iter(kinds)), "object") if len(kinds) == 1 else "object"
@@ -309,5 +341,6 @@ def symbols_of_labels(codec: LabelCodec, column: Column, plain: PlainColumn, pla
     offset = int(column.nullable)
     position = np.empty(len(places), dtype=np.int64)
     position[places] = np.arange(len(places))
-    table = offset + np.minimum(position, codec.code.size - offset - 1)
+    # one entry more, for the missing cells of a column without any label
+    table = np.append(offset + np.minimum(position, codec.code.size - offset - 1), -1)
     return np.where(plain.missing, offset - 1, table[plain.values.astype(np.int64)]).astype(np.int64)

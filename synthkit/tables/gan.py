@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from synthkit.errors import InputError
+from synthkit.errors import InputError, PrivacyError
 from synthkit.gan.budget import Budget
 from synthkit.gan.checkpoint import Progression
 from synthkit.gan.progress import JsonLinesLog, progress_for
@@ -29,7 +29,7 @@ from synthkit.tables.fitted import BATCH, FittedTable
 from synthkit.tables.fitting import TableFit
 from synthkit.tables.identifiers import TakenIdentifiers
 from synthkit.tables.imputation import fill_missing
-from synthkit.tables.plan import FitPlan, is_whole, settings_fingerprint
+from synthkit.tables.plan import FitPlan, budget_settings, is_whole, settings_fingerprint
 
 if TYPE_CHECKING:
     import pyarrow
@@ -181,42 +181,64 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         settings = self.get_params()
         plan = FitPlan.of(settings)
         budget = Budget.parse(self.time_budget)
-        if any(settings[name] for name in ("privacy", "buy", "ledger", "reproducible_noise")):
-            # the accountants take a second to import, which a fit without a budget need not wait for
-            from synthkit.tables.private import fit_settings
-
-            with self._trainer(budget) as trainer:
-                self._fitted = fit_settings(frame, schema, target, settings, plan, trainer, resume=resume)
-            self.n_features_in_ = len(self.schema_)
-            return self
-        schema = Schema.infer(frame, target=target) if schema is None else schema
-        if target is not None and schema.target != target:
+        if schema is not None and target is not None and schema.target != target:
             schema = schema.with_roles(target=target)
+        if budget_settings(settings):
+            self._fitted = self._fit_private(frame, schema, settings, plan, budget, resume=resume)
+        else:
+            schema = Schema.infer(frame, target=target) if schema is None else schema
+            kept = None if checkpoint is None else Path(checkpoint)
+            self._fitted = self._fit_openly(frame, schema, plan, budget, kept, resume=resume)
+        self.n_features_in_ = len(self.schema_)
+        return self
+
+    def _fit_openly(
+        self,
+        frame: pd.DataFrame,
+        schema: Schema,
+        plan: FitPlan,
+        budget: Budget,
+        checkpoint: Path | None,
+        *,
+        resume: bool,
+    ) -> FittedTable:
+        """Fit without a budget of privacy."""
         schema.check(frame)
-        dropped = [column.name for column in schema if column.type == "text"]
-        if dropped:
-            warnings.warn(
-                f"free text is not modelled: {', '.join(map(repr, dropped))} will be absent from synthetic tables",
-                UserWarning,
-                stacklevel=2,
-            )
-        checkpoint = Path(checkpoint) if checkpoint is not None else None
+        _warn_of_free_text(schema)
         random = RandomSource(self._seed(checkpoint if resume else None))
         fingerprint = settings_fingerprint(plan, random.seed, _digest(frame))
         with self._trainer(budget, checkpoint, fingerprint, resume=resume) as trainer:
             trainer.message(f"encoding {len(frame):,} rows of {len(schema)} columns")
             encoder = TableEncoder().fit(frame, schema)
             encoded = encoder.encode(frame, rng=random.numpy("encoding"))
-            self._fitted = TableFit(plan, encoder, encoded, random, trainer).run()
+            fitted = TableFit(plan, encoder, encoded, random, trainer).run()
             seconds = trainer.seconds
-        self._fitted.report = {
-            "rows": len(frame),
-            "columns": len(schema),
-            "seconds": round(seconds, 1),
-            **self._fitted.report,
-        }
-        self.n_features_in_ = len(schema)
-        return self
+        about = {"rows": len(frame), "columns": len(schema), "seconds": round(seconds, 1)}
+        fitted.report = {**about, **fitted.report}
+        return fitted
+
+    def _fit_private(
+        self,
+        frame: pd.DataFrame,
+        schema: Schema | None,
+        settings: Mapping[str, Any],
+        plan: FitPlan,
+        budget: Budget,
+        *,
+        resume: bool,
+    ) -> FittedTable:
+        """Fit under a budget of privacy."""
+        # the accountants take a second to import, which a fit without a budget need not wait for
+        from synthkit.tables.private import fit_private
+
+        if resume:
+            raise PrivacyError(
+                "a fit under a budget keeps no checkpoint and cannot be resumed", remedy="fit again; it takes a minute"
+            )
+        if schema is not None:
+            _warn_of_free_text(schema)
+        with self._trainer(budget) as trainer:
+            return fit_private(frame, schema, settings, plan, trainer)
 
     @contextmanager
     def _trainer(
@@ -441,6 +463,16 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         model._fitted = fitted
         model.n_features_in_ = len(fitted.encoder.schema)
         return model
+
+
+def _warn_of_free_text(schema: Schema) -> None:
+    dropped = [column.name for column in schema if column.type == "text"]
+    if dropped:
+        warnings.warn(
+            f"free text is not modelled: {', '.join(map(repr, dropped))} will be absent from synthetic tables",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _count(n: int) -> int:

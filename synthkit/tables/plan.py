@@ -143,3 +143,9 @@ def code_settings(codes: int, rows: int, width: int) -> CodeSettings:
 def settings_fingerprint(plan: FitPlan, seed: int, columns: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint must agree with: plan, seed and data."""
     return {**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, "seed": seed, **columns}
+
+
+def budget_settings(settings: Mapping[str, Any]) -> list[str]:
+    """Names of the settings of a `TableGAN` that mean something under a privacy budget only, and are given."""
+    usual = {"privacy": None, "privacy_engine": "auto", "buy": (), "ledger": None, "reproducible_noise": None}
+    return [name for name, value in usual.items() if settings[name] not in (value, [])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,14 +14,22 @@ import pandas as pd
 from synthkit.errors import InputError, PrivacyError, unknown_name
 from synthkit.gan.trainer import Trainer
 from synthkit.privacy.budget import PrivacyBudget
+from synthkit.privacy.events import CATEGORIES_OF
 from synthkit.privacy.ledger import Ledger, LedgerFile
 from synthkit.privacy.noise import NoiseSource
 from synthkit.privacy.plan import BUYABLE, ENGINES, ReleasePlan, plan_release
 from synthkit.random import RandomSource
 from synthkit.schema import Schema
-from synthkit.tables.declared import bought_levels, check_declared, is_modelled
+from synthkit.tables.declared import (
+    bought_levels,
+    check_declared,
+    is_modelled,
+    needs_categories,
+    schema_digest,
+    with_public_domains,
+)
 from synthkit.tables.fitted import FittedTable
-from synthkit.tables.plan import FitPlan
+from synthkit.tables.plan import FitPlan, budget_settings
 from synthkit.tables.private_fit import PrivateTableFit
 from synthkit.tables.statistics import is_number
 
@@ -66,7 +73,7 @@ class PrivacySettings:
         if isinstance(buy, str):
             buy = (buy,)
         if budget is None:
-            given = [name for name in ("buy", "ledger", "reproducible_noise") if settings[name]]
+            given = budget_settings(settings)
             raise PrivacyError(f"{given[0]} is given without a privacy budget", remedy="give epsilon and delta too")
         if not isinstance(budget, PrivacyBudget):
             raise InputError(
@@ -82,101 +89,98 @@ class PrivacySettings:
                 f"generator={settings['generator']!r} reads the data without a budget, expected generator='codes'",
                 remedy="choose how the budget is spent with the privacy engine (anchor, dp-sgd, hybrid)",
             )
+        for name, without in (("adversary", "off"), ("validation_share", "auto")):
+            if settings[name] not in ("auto", without):
+                raise PrivacyError(
+                    f"{name}={settings[name]!r} would read the data without a budget, expected {without!r}",
+                    remedy="leave it out; a critic within the budget is --privacy-engine hybrid",
+                )
         path = None if ledger is None else Path(ledger)
         return cls(budget, settings["privacy_engine"], tuple(buy), path, settings["reproducible_noise"])
 
 
-def plan_for(
-    schema: Schema,
-    budget: PrivacyBudget,
-    *,
-    engine: str = "auto",
-    buy: Sequence[str] = (),
-    records: int | None = None,
-) -> ReleasePlan:
+def plan_for(schema: Schema, budget: PrivacyBudget, *, engine: str = "auto", buy: Sequence[str] = ()) -> ReleasePlan:
     """What a fit would read, with which noise, from public facts alone.
 
     Parameters
     ----------
     schema
-        Declared description of the table.
+        Declared description of the table, with the public number of records where it is not bought.
     budget
         The total.
     engine, buy
         As in `PrivacySettings`.
-    records
-        The public number of records; that of the schema when None.
 
     Raises
     ------
     PrivacyError
-        Something is neither declared nor bought (the remedy names the option), or the budget is impossible.
+        Something is neither declared nor bought (the remedy names the option), there is nothing to model, or the budget
+        is impossible.
     """
+    schema = with_public_domains(schema)
     check_declared(schema, unit=budget.unit, buy=buy)
-    known = records if records is not None else schema.records
-    if known is None and "records" not in buy:
+    if schema.records is None and "records" not in buy:
         raise PrivacyError(
             "the number of records is not declared, and a budget must not count them for free",
             remedy="add 'records: N' to the schema, give --records N, or add --buy records",
         )
     columns = [column for column in schema if is_modelled(column, budget.unit)]
-    levels = [len(bought_levels(column)) for column in columns if is_number(column)]
-    bought = [column.name for column in columns if not is_number(column) and column.categories is None]
+    if not columns:
+        raise PrivacyError(
+            f"none of the {len(schema)} columns of the schema can be modelled: all are identifiers, constants, free "
+            "text or the unit of privacy",
+            remedy="declare at least one other column",
+        )
+    levels = (len(bought_levels(column)) for column in columns if is_number(column))
     return plan_release(
         budget,
         columns=len(columns),
-        levels=[depth for depth in levels if depth],
-        records=None if "records" in buy and records is None else known,
-        bought=bought,
+        levels=tuple(depth for depth in levels if depth),
+        records=None if "records" in buy else schema.records,
+        bought=tuple(column.name for column in columns if needs_categories(column)),
         engine=engine,
     )
 
 
-def fit_settings(
-    frame: pd.DataFrame,
-    schema: Schema | None,
-    target: str | None,
-    settings: Mapping[str, Any],
-    plan: FitPlan,
-    trainer: Trainer,
-    *,
-    resume: bool,
-) -> FittedTable:
-    """Fit as the settings of a `TableGAN` say; nothing of the table is looked at before the plan is accepted.
+def check_private(settings: Mapping[str, Any], schema: Schema | None) -> tuple[PrivacySettings, Schema, ReleasePlan]:
+    """Check everything about a fit under a budget that can be checked before any data is read.
+
+    Parameters
+    ----------
+    settings
+        Those of a `TableGAN`.
+    schema
+        Declared; required.
+
+    Returns
+    -------
+    tuple
+        The settings of privacy, the schema with the domains that follow from dtypes, and the plan.
 
     Raises
     ------
     PrivacyError
-        As `fit_private`, and for a fit that is to be resumed.
+        A setting or the schema does not allow a private fit, or the ledger file has no room for it.
     """
     private = PrivacySettings.of(settings)
-    if resume:
+    if schema is None:
         raise PrivacyError(
-            "a fit under a budget keeps no checkpoint and cannot be resumed", remedy="fit again; it takes a minute"
+            "a fit under a budget needs a declared schema: an inferred one would read the data",
+            remedy="write one (synthkit inspect shows the form), check it, and give it with --schema",
         )
-    if schema is not None and target is not None and schema.target != target:
-        schema = schema.with_roles(target=target)
-    trainer.message("measuring under the budget")
-    random = RandomSource(settings["random_state"])
-    fitted = fit_private(
-        frame, schema, private, random, trainer, codes=plan.n_codes, loss=plan.loss, device=plan.device
-    )
-    fitted.report = {"columns": len(fitted.encoder.schema), **fitted.report}
-    return fitted
+    schema = with_public_domains(schema)
+    plan = plan_for(schema, private.budget, engine=private.engine, buy=private.buy)
+    if private.ledger is not None and private.ledger.exists():
+        file = LedgerFile(private.ledger)
+        before = Ledger(private.budget, data=file.data, before=file.releases, total=file.total)
+        before.plan(tuple(plan.events.values()))
+    return private, schema, plan
 
 
 def fit_private(
-    frame: pd.DataFrame,
-    schema: Schema | None,
-    settings: PrivacySettings,
-    random: RandomSource,
-    trainer: Trainer,
-    *,
-    codes: int | None = None,
-    loss: str = "wgan-gp",
-    device: str = "cpu",
+    frame: pd.DataFrame, schema: Schema | None, settings: Mapping[str, Any], training: FitPlan, trainer: Trainer
 ) -> FittedTable:
-    """Fit a table under a budget.
+    """Fit a table under a budget; nothing of it is looked at before the plan is accepted.
 
     Parameters
     ----------
@@ -185,9 +189,11 @@ def fit_private(
     schema
         Declared; required.
     settings
-        The budget and how to spend it.
-    random, trainer, codes, loss, device
-        As for a fit without a budget. The seed reaches the training only, never the noise.
+        Those of a `TableGAN`. The seed reaches the training only, never the noise.
+    training
+        Codes, loss and device.
+    trainer
+        Runs the stages.
 
     Raises
     ------
@@ -199,34 +205,25 @@ def fit_private(
     (epsilon, delta) differential privacy of the returned model and of everything drawn from it, for the unit and
     adjacency of the budget, given what the schema declares.
     """
-    if schema is None:
-        raise PrivacyError(
-            "a fit under a budget needs a declared schema: an inferred one would read the data",
-            remedy="write one (synthkit inspect shows the form), check it, and give it with --schema",
-        )
-    plan = plan_for(schema, settings.budget, engine=settings.engine, buy=settings.buy)
-    noise = NoiseSource(reproducible_seed=settings.reproducible_noise)
-    with _ledger(settings, plan) as ledger:
+    private, schema, plan = check_private(settings, schema)
+    trainer.message("measuring under the budget")
+    noise = NoiseSource(reproducible_seed=private.reproducible_noise)
+    with _ledger(private, plan) as ledger:
         fit = PrivateTableFit(
-            plan, schema, unit=settings.budget.unit, ledger=ledger, noise=noise, random=random, trainer=trainer,
-            codes=codes, loss=loss, device=device,
-        )  # fmt: skip
+            plan,
+            schema,
+            ledger=ledger,
+            noise=noise,
+            random=RandomSource(settings["random_state"]),
+            trainer=trainer,
+            codes=training.n_codes,
+            loss=training.loss,
+            device=training.device,
+        )
         fitted = fit.run(frame)
-    fitted.privacy = _record(plan, schema, ledger, noise)
+    fitted.privacy = _record(plan, fitted.encoder.schema, ledger, noise)
+    fitted.report = {"columns": len(fitted.encoder.schema), **fitted.report}
     return fitted
-
-
-def check_ledger(path: Path, budget: PrivacyBudget, plan: ReleasePlan) -> None:
-    """Check that a ledger file, if there is one, has room for a plan; nothing is recorded.
-
-    Raises
-    ------
-    PrivacyError
-        The file is damaged, of another unit or adjacency, or what is left of its total is too little.
-    """
-    if path.exists():
-        file = LedgerFile(path)
-        Ledger(budget, data=file.data, before=file.releases, total=file.total).plan(tuple(plan.events.values()))
 
 
 def _ledger(settings: PrivacySettings, plan: ReleasePlan) -> AbstractContextManager[Ledger]:
@@ -243,7 +240,9 @@ def _record(plan: ReleasePlan, schema: Schema, ledger: Ledger, noise: NoiseSourc
     """What the model file tells of its budget; the certificate and the linter read it."""
     from synthkit import __version__
 
-    columns = [column for column in schema if is_modelled(column, plan.budget.unit)]
+    categories = [name.removeprefix(CATEGORIES_OF) for name in plan.events if name.startswith(CATEGORIES_OF)]
+    numbers = [column for column in schema if is_modelled(column, plan.budget.unit) and is_number(column)]
+    critic = plan.events.get("critic")
     return {
         "format_version": FORMAT_VERSION,
         "ledger": ledger.to_json(),
@@ -252,15 +251,15 @@ def _record(plan: ReleasePlan, schema: Schema, ledger: Ledger, noise: NoiseSourc
         "records": plan.records,
         "bought": {
             "records": plan.records is None,
-            "bins": [column.name for column in columns if is_number(column) and bought_levels(column)],
-            "categories": [column.name for column in columns if not is_number(column) and column.categories is None],
+            "bins": [column.name for column in numbers if bought_levels(column)],
+            "categories": categories,
         },
         "declared": {
             "columns": schema.names,
-            "schema_sha256": hashlib.sha256(schema.to_yaml().encode()).hexdigest(),
+            "schema_sha256": schema_digest(schema, categories),
         },
         "noise": {"private": noise.is_private},
-        "critic": None if plan.critic is None else vars(plan.critic) | {},
+        "critic": critic and {"sampling_probability": critic.sampling_probability, "steps": critic.count},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"synthkit": __version__},
     }

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from synthkit.gan.layout import Layout
 from synthkit.gan.table import CodeTable
 from synthkit.schema import Column
-from synthkit.tables.columns import ColumnCodec
 from synthkit.tables.declared import (
     PlainColumn,
     bounds_of,
@@ -37,18 +36,20 @@ class Measured:
     column
         Its description; bought categories are filled in.
     edges
-        Bins of a numeric column.
-    places, own
-        Order of the labels of another column, and how many have a symbol of their own.
-    codec
-        Made of noisy counts at the end.
+        Bins of a numeric column, once they are bought.
+    places
+        Order of the labels of another column; those after the first few share a symbol.
     """
 
     column: Column
     edges: NDArray[Any] | None = None
     places: NDArray[np.int64] | None = None
-    own: int = 0
-    codec: ColumnCodec | None = None
+    _codec: NumberCodec | LabelCodec | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return self.column.name
 
     @property
     def is_number(self) -> bool:
@@ -56,34 +57,74 @@ class Measured:
         return is_number(self.column)
 
     @property
-    def size(self) -> int:
-        """Number of symbols."""
-        return self.working().code.size
-
-    def working(self) -> NumberCodec | LabelCodec:
-        """Codec without shares, for encoding."""
-        if self.is_number:
-            edges = self.edges if self.edges is not None else own_edges(self.column)
-            return number_codec(self.column, edges)
-        labels = list(self.column.categories or ())
-        places = self.places if self.places is not None else np.arange(len(labels))
-        own = self.own if self.places is not None else len(labels)
-        return label_codec(self.column, labels, own, np.ones(len(labels), np.int64), 0, places)
+    def codec(self) -> NumberCodec | LabelCodec:
+        """Codec as far as it is known: without shares until there are noisy counts."""
+        if self._codec is None:
+            if self.is_number:
+                self._codec = number_codec(self.column, self._edges())
+            else:
+                labels = len(self.column.categories or ())
+                self.places = np.arange(labels)
+                self._codec = label_codec(self.column, labels, np.ones(labels, np.int64), 0, self.places)
+        return self._codec
 
     def encode(self, plain: PlainColumn) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Symbols of cells ``[n]``, -1 where the cell counts nowhere, and positions inside them."""
-        codec = self.working()
+        codec = self.codec
         if isinstance(codec, NumberCodec):
             found, inside = codec.encode_numbers(plain.values, plain.missing, None, int(self.column.nullable) - 1)
             return found.astype(np.int32), inside.astype(np.float32)
-        places = self.places if self.places is not None else np.arange(len(self.column.categories or ()))
+        places = np.zeros(0, np.int64) if self.places is None else self.places
         symbols = symbols_of_labels(codec, self.column, plain, places).astype(np.int32)
         return symbols, np.full(len(symbols), 0.5, np.float32)
+
+    def take_labels(self, labels: Sequence[Any]) -> None:
+        """Take bought labels; a column of which none occurs often enough is missing everywhere."""
+        nullable = self.column.nullable or not labels
+        self.column = replace(self.column, categories=tuple(labels), nullable=nullable)
+        self._codec = None
+
+    def merge_rare(self, counts: NDArray[np.int64], least: float, most: int) -> NDArray[np.int64]:
+        """Let labels share a symbol that are counted less than ``least``, or come after the ``most`` frequent ones.
+
+        Parameters
+        ----------
+        counts
+            Noisy counts of the symbols ``[size]``.
+
+        Returns
+        -------
+        ndarray [new size]
+            Counts of the symbols that are left; those of shared ones are added up.
+        """
+        if self.is_number or not self.column.categories:
+            return counts
+        offset = int(self.column.nullable)
+        labels = counts[offset:]
+        places = np.argsort(-labels, kind="stable").astype(np.int64)
+        kept = int(np.clip((labels >= least).sum(), 1, most))
+        kept = len(labels) if kept >= len(labels) - 1 else kept
+        self.places = places
+        self._codec = label_codec(
+            self.column, kept, np.maximum(labels[places], 1), max(0, int(counts[:offset].sum())), places
+        )
+        shared = labels[places[kept:]]
+        return np.concatenate([counts[:offset], labels[places[:kept]], [shared.sum()] if len(shared) else []]).astype(
+            np.int64
+        )
+
+    def take_shares(self, shares: NDArray[np.float64]) -> None:
+        """Take the noisy shares of the symbols ``[size]``; labels have theirs already."""
+        if self.is_number:
+            self._codec = number_codec(self.column, self._edges(), shares)
+
+    def _edges(self) -> NDArray[Any]:
+        return own_edges(self.column) if self.edges is None else self.edges
 
 
 def plain_of(data: Mapping[str, NDArray[Any]], one: Measured) -> PlainColumn:
     """A column out of the arrays that private rows hold; bought labels get their place in the list."""
-    values, missing = data[f"{one.column.name}/values"], data[f"{one.column.name}/missing"]
+    values, missing = data[f"{one.name}/values"], data[f"{one.name}/missing"]
     if not one.is_number and values.dtype == object:
         place = {label: position for position, label in enumerate(one.column.categories or ())}
         found = np.array([place.get(label, -1) for label in values.tolist()], dtype=np.int64)
@@ -106,7 +147,7 @@ def with_unmeasured(
     encoder: TableEncoder, measured: Sequence[Measured], layout: Layout, table: CodeTable
 ) -> FittedTable:
     """Put columns that were not measured, such as numbers of persons, beside those that were: uniform, unrelated."""
-    own = {one.column.name: place for place, one in enumerate(measured)}
+    own = {one.name: place for place, one in enumerate(measured)}
     if list(own) == encoder.names:
         return FittedTable(encoder, layout, table)
     thetas, counts, inside, keys, sizes, atoms = [], [], [], [], [], []

@@ -6,6 +6,7 @@ they return is noisy; everything after is post-processing and may look at it as 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -36,8 +37,10 @@ from synthkit.privacy.anchor import (
     signal,
     worth_splitting,
 )
+from synthkit.privacy.budget import ROW
 from synthkit.privacy.categories import bound_contributions, private_categories
 from synthkit.privacy.edges import private_edges
+from synthkit.privacy.events import CATEGORIES_OF
 from synthkit.privacy.guard import PrivateRows
 from synthkit.privacy.histograms import noisy_total
 from synthkit.privacy.ledger import Ledger
@@ -51,11 +54,9 @@ from synthkit.tables.declared import (
     bounds_of,
     constant_codec,
     is_modelled,
-    label_codec,
-    number_codec,
-    own_edges,
     plain_column,
     special_numbers,
+    unit_numbers,
 )
 from synthkit.tables.encoder import TableEncoder
 from synthkit.tables.fitted import FittedTable
@@ -67,6 +68,8 @@ from synthkit.tables.statistics import is_generated
 _CODES = 1_000
 _APART = 0.3  # standard deviation of the coefficients of codes that start near the margins
 _MOST_LABELS = 256
+_FLOOR = 1e-6  # share of symbols that were not seen, in a model of one column
+_FIT = 6  # frames from a warning here to the call of `TableGAN.fit`
 _SEEN = 3.0  # standard deviations of noise above which a label gets a symbol of its own
 
 
@@ -79,8 +82,6 @@ class PrivateTableFit:
         What is read, with which noise.
     schema
         Declared.
-    unit
-        "row" or the column that names the unit of privacy.
     ledger
         Has the events of the plan planned.
     noise
@@ -106,7 +107,6 @@ class PrivateTableFit:
         plan: ReleasePlan,
         schema: Schema,
         *,
-        unit: str,
         ledger: Ledger,
         noise: NoiseSource,
         random: RandomSource,
@@ -115,10 +115,10 @@ class PrivateTableFit:
         loss: str = "wgan-gp",
         device: str = "cpu",
     ) -> None:
-        self.plan, self.schema, self.unit = plan, schema, unit
+        self.plan, self.schema, self.unit = plan, schema, plan.budget.unit
         self.ledger, self.noise, self.random, self.trainer = ledger, noise, random, trainer
         self.codes, self.loss, self.device = codes, loss, device
-        self.columns = [Measured(column) for column in schema if is_modelled(column, unit)]
+        self.columns = [Measured(column) for column in schema if is_modelled(column, self.unit)]
         self.report: dict[str, Any] = {}
 
     def run(self, frame: pd.DataFrame) -> FittedTable:
@@ -127,16 +127,18 @@ class PrivateTableFit:
         records = self._records(rows)
         self._buy_categories(rows)
         self._buy_bins(rows, self.plan.bins_for(records))
-        codes = rows.map(self._encode)
         margins = measure_margins(
-            codes, [one.size for one in self.columns], self.plan.events["margins"], self.plan.budget, self.noise
-        )
-        margins = self._merge_rare(margins)
-        merged = rows.map(self._encode)
-        layout = self._describe(margins)
-        table = self._codes(merged, margins, layout)
-        encoder = self._encoder()
-        fitted = with_unmeasured(encoder, self.columns, layout, table)
+            rows.map(self._encode), [one.codec.code.size for one in self.columns], self.plan.events["margins"],
+            self.plan.budget, self.noise,
+        )  # fmt: skip
+        counts = [
+            one.merge_rare(own, _SEEN * margins.sigma, _MOST_LABELS)
+            for one, own in zip(self.columns, margins.counts, strict=True)
+        ]
+        margins = replace(margins, counts=counts)
+        layout = self._layout(margins)
+        table = self._codes(rows.map(self._encode), margins, layout)
+        fitted = with_unmeasured(self._encoder(), self.columns, layout, table)
         fitted.report = {**self.report, "rows": round(margins.total), "interrupted": self.trainer.interrupted}
         return fitted
 
@@ -144,21 +146,20 @@ class PrivateTableFit:
 
     def _rows(self, frame: pd.DataFrame) -> PrivateRows:
         """Put the table under guard, at most so many rows of each unit."""
-        names = [one.column.name for one in self.columns]
-        for name in [*names, *([self.unit] if self.unit != "row" else [])]:
+        for name in [*(one.name for one in self.columns), *([self.unit] if self.unit != ROW else [])]:
             if name not in frame:
                 raise SchemaError(unknown_name("column", name, [str(known) for known in frame.columns]))
         arrays: dict[str, NDArray[Any]] = {}
         for one in self.columns:
-            plain = plain_column(frame[one.column.name], one.column)
-            arrays[f"{one.column.name}/values"], arrays[f"{one.column.name}/missing"] = plain.values, plain.missing
-        units = None
-        if self.unit != "row":
-            units = pd.factorize(frame[self.unit].astype(object))[0]
-            kept = bound_contributions(units, self.plan.budget.rows_per_unit, self.noise)
-            arrays = {name: own[kept] for name, own in arrays.items()}
-            units = units[kept]
-        return PrivateRows(arrays, self.ledger, units)
+            plain = plain_column(frame[one.name], one.column)
+            arrays[f"{one.name}/values"], arrays[f"{one.name}/missing"] = plain.values, plain.missing
+        if self.unit == ROW:
+            return PrivateRows(arrays, self.ledger)
+        units = unit_numbers(frame[self.unit])
+        # a row without a unit might be anybody's: the bound on rows per unit could not be kept for it
+        kept = np.flatnonzero(units >= 0)
+        kept = kept[bound_contributions(units[kept], self.plan.budget.rows_per_unit, self.noise)]
+        return PrivateRows({name: own[kept] for name, own in arrays.items()}, self.ledger, units[kept])
 
     def _records(self, rows: PrivateRows) -> float:
         """The number of records: declared, or bought."""
@@ -174,10 +175,10 @@ class PrivateTableFit:
     def _buy_categories(self, rows: PrivateRows) -> None:
         """Find the labels of columns that declare none."""
         for one in self.columns:
-            event = self.plan.events.get(f"categories of {one.column.name}")
+            name = one.name
+            event = self.plan.events.get(CATEGORIES_OF + name)
             if event is None or event.epsilon is None:
                 continue
-            name = one.column.name
             with rows.reading(event) as data:
                 found = private_categories(
                     data[f"{name}/values"],
@@ -187,7 +188,14 @@ class PrivateTableFit:
                     missing=data[f"{name}/missing"],
                     rows_per_unit=self.plan.budget.rows_per_unit,
                 )
-            one.column = replace(one.column, categories=found.labels)
+            one.take_labels(found.labels)
+            if not found.labels:
+                warnings.warn(
+                    f"no category of column {name!r} occurs often enough to be published under this budget: it will be "
+                    "missing everywhere",
+                    UserWarning,
+                    stacklevel=_FIT,
+                )
 
     def _buy_bins(self, rows: PrivateRows, most: int) -> None:
         """Find where the values of numeric columns lie; short whole-number columns have a bin for each value."""
@@ -201,9 +209,8 @@ class PrivateTableFit:
                 if not levels:
                     continue
                 low, high = bounds_of(one.column)
-                name = one.column.name
                 found = private_edges(
-                    data[f"{name}/values"],
+                    data[f"{one.name}/values"],
                     low,
                     high,
                     NumberScale(one.column).integral,
@@ -212,7 +219,7 @@ class PrivateTableFit:
                     most,
                     levels=levels,
                     total=self.plan.records,
-                    missing=data[f"{name}/missing"],
+                    missing=data[f"{one.name}/missing"],
                     spikes=special_numbers(one.column).tolist(),
                 )
                 one.edges = found.edges
@@ -225,57 +232,35 @@ class PrivateTableFit:
 
     # -- what is made of it -------------------------------------------------------------------------------------------
 
-    def _merge_rare(self, margins: NoisyMargins) -> NoisyMargins:
-        """Let labels that are hardly above the noise share a symbol; counts of shared symbols are added up."""
-        merged = []
-        for one, counts in zip(self.columns, margins.counts, strict=True):
-            if one.is_number:
-                merged.append(counts)
-                continue
-            offset = int(one.column.nullable)
-            own = counts[offset:]
-            places = np.argsort(-own, kind="stable")
-            kept = int(np.clip((own >= _SEEN * margins.sigma).sum(), 1, _MOST_LABELS))
-            kept = len(own) if kept >= len(own) - 1 else kept
-            one.places, one.own = places.astype(np.int64), kept
-            shared = own[places[kept:]]
-            merged.append(np.concatenate([counts[:offset], own[places[:kept]], [shared.sum()] if len(shared) else []]))
-            one.codec = label_codec(
-                one.column,
-                list(one.column.categories or ()),
-                kept,
-                np.maximum(own[places], 1),
-                max(0, int(counts[:offset].sum())),
-                places.astype(np.int64),
-            )
-        return replace(margins, counts=[own.astype(np.int64) for own in merged])
-
-    def _describe(self, margins: NoisyMargins) -> Layout:
-        """Layout of the measured columns from noisy counts; codecs of numeric columns get their shares."""
-        counts, inside, keys = [], [], []
-        for one, share in zip(self.columns, margins.shares(), strict=True):
-            if one.is_number:
-                edges = one.edges if one.edges is not None else own_edges(one.column)
-                one.codec = number_codec(one.column, edges, share)
-            code = (one.codec or one.working()).code
-            counts.append(share * margins.total)
-            inside.append(code.has_inside)
-            keys.append(code.values if code.is_numeric else None)
-        sizes = [len(own) for own in counts]
-        atoms = [(one.codec or one.working()).code.n_atoms for one in self.columns]
-        return Layout.from_counts(sizes, atoms, counts, inside, keys, rows=margins.total)
+    def _layout(self, margins: NoisyMargins) -> Layout:
+        """Layout of the measured columns from noisy counts; their codecs get the shares."""
+        shares = margins.shares()
+        for one, own in zip(self.columns, shares, strict=True):
+            one.take_shares(own)
+        codes = [one.codec.code for one in self.columns]
+        return Layout.from_counts(
+            [code.size for code in codes],
+            [code.n_atoms for code in codes],
+            [own * margins.total for own in shares],
+            [code.has_inside for code in codes],
+            [code.values if code.is_numeric else None for code in codes],
+            rows=margins.total,
+        )
 
     def _codes(self, rows: PrivateRows, margins: NoisyMargins, layout: Layout) -> CodeTable:
         """Fit the codes as the engine says: to noisy pairs, against a critic under DP-SGD, or one after the other."""
-        sizes = [len(own) for own in margins.counts]
-        if "pairs" not in self.plan.events:
-            theta, weights = self._game_alone(rows, layout)
-        else:
+        events, sizes = self.plan.events, [len(own) for own in margins.counts]
+        if "pairs" in events:
             theta, weights = self._anchor(rows, margins, sizes)
-            if "critic" in self.plan.events:
+            if "critic" in events:
                 codes = FreeCodes(sizes, theta.to(self.device))
                 self._challenge(codes, rows, layout)
                 theta, weights = codes.frozen()
+        elif "critic" in events:
+            theta, weights = self._game_alone(rows, layout)
+        else:  # a single column: its margin is all there is to know
+            shares = torch.as_tensor(np.concatenate(margins.shares()), dtype=torch.float32)
+            theta, weights = (shares + _FLOOR).log()[None], torch.zeros(1)
         self.report["codes"] = len(theta)
         return CodeTable(theta.numpy(), weights.double().numpy(), sizes)
 
@@ -286,7 +271,7 @@ class PrivateTableFit:
         if "scores" in events:
             pairs = select_pairs(rows, sizes, events["scores"], events["pairs"], budget, self.noise)
         strength = signal(margins.total, events["pairs"], max(len(pairs), 1), budget)
-        names = [one.column.name for one in self.columns]
+        names = [one.name for one in self.columns]
         by = names.index(self.schema.target) if self.schema.target in names else None
         if by is not None and "scores" not in events and worth_splitting(sizes[by], len(sizes), strength):
             pairs = [pair for pair in pairs if by not in pair]
@@ -338,15 +323,15 @@ class PrivateTableFit:
         codecs: dict[str, ColumnCodec] = {}
         generated: dict[str, TextIdentifier] = {}
         schema = self.schema
-        measured = {one.column.name: one for one in self.columns}
+        measured = {one.name: one for one in self.columns}
         for column in schema:
             if column.type == "text":
                 continue
             if column.name in measured:
                 one = measured[column.name]
-                if one.column.categories != column.categories:
-                    schema = schema.replace(column.name, categories=one.column.categories)
-                codecs[column.name] = one.codec or one.working()
+                if one.column != column:  # bought labels
+                    schema = schema.replace(column.name, categories=one.column.categories, nullable=one.column.nullable)
+                codecs[column.name] = one.codec
             elif column.type == "constant":
                 codecs[column.name] = constant_codec(column)
             elif is_generated(column):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from synthkit.privacy.lint_checks import CHECKS
 from synthkit.privacy.linter import Check, LintReport, Verdict, failed, passed, run_checks, skipped
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.schema import Column
-from synthkit.tables.declared import bought_levels, bounds_of, is_modelled, special_numbers
+from synthkit.tables.declared import bought_levels, bounds_of, is_modelled, schema_digest, special_numbers
 from synthkit.tables.packing import unpack
 from synthkit.tables.scale import NumberScale
 from synthkit.tables.statistics import is_number
@@ -75,9 +73,7 @@ def declared(model: PrivateModel) -> Verdict:
     record = model.privacy["declared"]
     if record["columns"] != schema.names:
         return failed("its columns are not those that were declared")
-    names = set(model.bought("categories"))
-    columns = tuple(replace(column, categories=None) if column.name in names else column for column in schema)
-    digest = hashlib.sha256(replace(schema, columns=columns).to_yaml().encode()).hexdigest()
+    digest = schema_digest(schema, model.bought("categories"))
     if digest != record["schema_sha256"]:
         return failed("its SHA-256 is not the recorded one: bounds or categories were changed after the fit")
     return passed(f"declared, and unchanged since the fit (SHA-256 {digest[:12]}...)")

@@ -5,7 +5,8 @@ They are public: whoever writes a generator or a metric of their own can run the
 
 from synthkit.testing.mechanisms import check_mechanism, check_row_wise, mechanism_checks
 from synthkit.testing.metrics import awkward_tables, check_metric, metric_checks
-from synthkit.testing.synthesizers import check_domain, check_synthesizer, condition_holds, synthesizer_checks
+from synthkit.testing.rows import check_domain, condition_holds
+from synthkit.testing.synthesizers import check_synthesizer, synthesizer_checks
 
 __all__ = [
     "awkward_tables",

@@ -23,6 +23,7 @@ from synthkit.evaluation.records import Score
 from synthkit.evaluation.suite import NEEDED
 from synthkit.evaluation.threads import few_threads
 from synthkit.random import RandomSource
+from synthkit.testing.checks import Check, require, run_checks
 
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Options]
 _ROWS = 240
@@ -46,14 +47,10 @@ def check_metric(metric: Metric) -> None:
     AssertionError
         Naming the first check that failed, and what was expected.
     """
-    for name, check in metric_checks(metric):
-        try:
-            check()
-        except AssertionError as error:
-            raise AssertionError(f"{metric.name}: {name}: {error}") from error
+    run_checks(metric_checks(metric), metric.name)
 
 
-def metric_checks(metric: Metric) -> Iterator[tuple[str, Callable[[], None]]]:
+def metric_checks(metric: Metric) -> Iterator[Check]:
     """Name and function of each check."""
     yield "says what it is", partial(_says_what_it_is, metric)
     yield "keeps its bounds", partial(_keeps_its_bounds, metric)
@@ -64,42 +61,37 @@ def metric_checks(metric: Metric) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"survives {name}", partial(_survives, metric, name)
 
 
-def _require(holds: object, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
-
-
 def _says_what_it_is(metric: Metric) -> None:
     for name in ("title", "source", "meaning", "reading", "lies", "good", "rows"):
         text = getattr(metric, name)
-        _require(text and text == text.strip(), f"{name} is empty or has blanks around it")
+        require(text and text == text.strip(), f"{name} is empty or has blanks around it")
     for name in ("meaning", "reading", "lies", "good"):
-        _require(getattr(metric, name).endswith("."), f"{name} is no sentence")
+        require(getattr(metric, name).endswith("."), f"{name} is no sentence")
     low, high = metric.bounds
-    _require(low < high, f"bounds {metric.bounds} are in the wrong order")
-    _require(metric.ideal is None or low <= metric.ideal <= high, f"ideal {metric.ideal} is out of bounds")
+    require(low < high, f"bounds {metric.bounds} are in the wrong order")
+    require(metric.ideal is None or low <= metric.ideal <= high, f"ideal {metric.ideal} is out of bounds")
     placeholders = {field for _, field, _, _ in Formatter().parse(metric.meaning) if field is not None}
-    _require(placeholders <= _PLACEHOLDERS, f"meaning has the unknown placeholders {placeholders - _PLACEHOLDERS}")
-    _require(set(metric.needs) <= set(NEEDED), f"unknown needs {metric.needs}")
+    require(placeholders <= _PLACEHOLDERS, f"meaning has the unknown placeholders {placeholders - _PLACEHOLDERS}")
+    require(set(metric.needs) <= set(NEEDED), f"unknown needs {metric.needs}")
 
 
 def _keeps_its_bounds(metric: Metric) -> None:
     score = _scored(metric, ordinary_case())
-    _require(score.applies, f"does not apply to an ordinary table: {score.note}")
+    require(score.applies, f"does not apply to an ordinary table: {score.note}")
     _check(metric, score)
-    _require(not math.isnan(score.low), "has no interval")
-    _require(score.n > 0, "does not say how many rows it rests on")
+    require(not math.isnan(score.low), "has no interval")
+    require(score.n > 0, "does not say how many rows it rests on")
     if metric.ceiling != "none":
-        _require(not math.isnan(score.ceiling), "has no ceiling")
+        require(not math.isnan(score.ceiling), "has no ceiling")
     if metric.floor:
-        _require(not math.isnan(score.floor), "has no floor")
+        require(not math.isnan(score.floor), "has no floor")
 
 
 def _gives_the_same_twice(metric: Metric) -> None:
     first, second = (_fresh(ordinary_tables()) for _ in range(2))
     with few_threads(0):
         found = [json.dumps(metric.compute(case).to_dict(), sort_keys=True) for case in (first, second)]
-    _require(found[0] == found[1], "differs when computed again")
+    require(found[0] == found[1], "differs when computed again")
 
 
 def _leaves_the_tables_alone(metric: Metric) -> None:
@@ -117,7 +109,7 @@ def _is_left_out_without_its_options(metric: Metric) -> None:
     real, made, test, _ = ordinary_tables()
     case = _fresh((real, made, test, Options()))
     missing = metric.wants(case)
-    _require((missing is None) == (not metric.needs), f"needs {metric.needs}, and without options it wants {missing}")
+    require((missing is None) == (not metric.needs), f"needs {metric.needs}, and without options it wants {missing}")
     if missing is None:
         _check(metric, metric.compute(case))
 
@@ -135,15 +127,15 @@ def _scored(metric: Metric, case: Case) -> Score:
 
 def _check(metric: Metric, score: Score) -> None:
     """Check a score alone."""
-    _require(score.direction == metric.direction, f"direction is {score.direction}, declared {metric.direction}")
+    require(score.direction == metric.direction, f"direction is {score.direction}, declared {metric.direction}")
     json.dumps(score.to_dict(), allow_nan=False)
     if not score.applies:
-        _require(score.note, "does not apply and does not say why")
+        require(score.note, "does not apply and does not say why")
         return
     low, high = metric.bounds
-    _require(low - _SLACK <= score.value <= high + _SLACK, f"{score.value} is out of bounds {metric.bounds}")
+    require(low - _SLACK <= score.value <= high + _SLACK, f"{score.value} is out of bounds {metric.bounds}")
     if not math.isnan(score.low):
-        _require(
+        require(
             score.low - _SLACK <= score.value <= score.high + _SLACK,
             f"the interval {score.low} to {score.high} leaves out the value {score.value}",
         )

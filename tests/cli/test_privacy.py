@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from private_models import changed, declared, open_model, people, persons_model, rows_model
+from private_models import Parts, changed, declared, open_model, people, persons_model, rows_model
 
 from synthkit.cli import run
 from synthkit.errors import unknown_name
@@ -213,7 +213,23 @@ def test_bad_input_is_one_sentence_and_exit_2(
     assert told.out == ""
     assert message in told.err
     assert len(told.err.splitlines()) == 1
-    assert {path.name for path in here.iterdir() if path.suffix != ".lock"} == before
+    assert {path.name for path in here.iterdir()} == before
+
+
+def test_a_model_without_any_guarantee_gets_a_certificate_and_exit_3(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_noise(parts: Parts) -> None:
+        for event in parts.events("pairs"):
+            event["noise_multiplier"] = 1e-200
+
+    changed(rows_model(), here, no_noise)
+    assert run(["privacy", "certificate", "changed.synth", "--json"]) == 3
+    told = capsys.readouterr()
+    content = json.loads(told.out)
+    assert content["private"] is False
+    assert content["epsilon"] is None  # infinite
+    assert "NOT PRIVATE AS CLAIMED" in told.err
 
 
 def test_a_kind_without_checks_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthkit.errors import InputError
 from synthkit.privacy.mechanisms import MECHANISMS
 from synthkit.privacy.noise import NoiseSource
 from synthkit.testing.mechanisms import (
@@ -143,6 +145,15 @@ def test_a_leaky_histogram_is_noticed(run) -> None:
         check_mechanism(replace(MECHANISMS["histogram"], run=run))
 
 
+def test_other_errors_say_in_which_check_they_were_raised() -> None:
+    def run(data, *, noise, **parameters):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full") as raised:
+        check_mechanism(replace(MECHANISMS["histogram"], run=run))
+    assert raised.value.__notes__ == ["in the contract check 'histogram: the noise has the stated scale'"]
+
+
 def test_labels_without_a_threshold_are_noticed() -> None:
     mechanism = MECHANISMS["categories"]
 
@@ -157,6 +168,27 @@ def test_labels_without_a_threshold_are_noticed() -> None:
 def test_a_row_wise_function_passes() -> None:
     rows = {"a": np.arange(5.0), "b": np.array(["x", None, "y", "z", "x"], dtype=object)}
     check_row_wise(lambda data: {"c": np.where(data["b"] == "x", data["a"], -1.0)}, rows)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array(["x", np.nan, "y", None], dtype=object),
+        np.array(["x", pd.NA, "y", pd.NaT], dtype=object),
+        np.array(["2024-02-29", "NaT", "2024-03-01", "1970-01-01"], "datetime64[D]"),
+        np.array([1, "NaT", 3, 4], "timedelta64[s]"),
+        np.array([1.0, np.nan, 3.0, 4.0]),
+    ],
+    ids=["objects", "missing objects", "dates", "durations", "numbers"],
+)
+def test_missing_cells_are_the_same_as_themselves(column) -> None:
+    check_row_wise(dict, {"a": column})
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": np.arange(2.0)}], ids=["no column", "two rows"])
+def test_a_row_wise_check_needs_rows(rows) -> None:
+    with pytest.raises(InputError, match="at least three rows"):
+        check_row_wise(dict, rows)
 
 
 @pytest.mark.parametrize(

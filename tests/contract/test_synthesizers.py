@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable
 from functools import cache
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synthkit.privacy.budget import PrivacyBudget
 from synthkit.schema import Schema
 from synthkit.tables.gan import TableGAN
 from synthkit.testing import check_synthesizer, synthesizer_checks
@@ -199,3 +201,22 @@ def checks_of_network(loss: str) -> dict[str, Callable[[], None]]:
 @pytest.mark.parametrize("loss", ["relativistic", "wgan-gp", "wgan", "vanilla"])
 def test_the_classical_network_with_every_loss(loss: str, check: str) -> None:
     checks_of_network(loss)[check]()
+
+
+@cache
+def checks_under_a_budget(engine: str) -> dict[str, Callable[[], None]]:
+    frame = mixed(300) if engine == "anchor" else related(300)
+    # what a person would write down from public knowledge, taken from the table for the test's sake
+    schema = dataclasses.replace(Schema.infer(frame), domain="declared", records=1_000)
+    settings = {
+        "privacy": PrivacyBudget(50.0, 1e-5), "privacy_engine": engine, "reproducible_noise": 1, "n_codes": 8,
+        "random_state": 0, "verbose": False, "time_budget": None,
+    }  # fmt: skip
+    target = "label" if engine == "anchor" else "rare"
+    return dict(synthesizer_checks(lambda: TableGAN(**settings), frame, schema, target=target))
+
+
+@pytest.mark.parametrize("check", NAMES)
+@pytest.mark.parametrize("engine", ["anchor", "dp-sgd", "hybrid"])
+def test_every_engine_under_a_budget(engine: str, check: str) -> None:
+    checks_under_a_budget(engine)[check]()

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from free_table import FreeTable, two_columns
 
 from synthkit.errors import InputError
 from synthkit.gan.adversary import SETTINGS, AdversarySettings, AdversaryStage, settings_for
@@ -13,43 +14,20 @@ from synthkit.gan.features import FeatureMap
 from synthkit.gan.layout import Layout
 from synthkit.gan.losses import LOSSES
 from synthkit.gan.network import NetworkGenerator
-from synthkit.gan.relaxed import RelaxedBatch, Segments
 from synthkit.gan.trainer import Trainer
 from synthkit.random import RandomSource
 
-JOINT = torch.tensor([0.30, 0.02, 0.08, 0.05, 0.35, 0.20])  # two columns with two and three values
 
-
-class FreeTable:
-    """The smallest generator: one logit per cell of a two-column table."""
-
-    def __init__(self):
-        self.logits = torch.zeros(6, requires_grad=True)
-        self._cells = Segments([6])
-
-    def parameters(self):
-        return [self.logits]
-
-    def draw(self, n, rng):
-        cell = self._cells.straight_through(self.logits.expand(n, 6), rng)
-        first = torch.stack([cell[:, :3].sum(1), cell[:, 3:].sum(1)], 1)
-        return RelaxedBatch(torch.cat([first, cell[:, :3] + cell[:, 3:]], 1), torch.full((n, 2), 0.5))
-
-    def distance(self):
-        """Total variation from the truth."""
-        return 0.5 * float((self.logits.detach().softmax(0) - JOINT).abs().sum())
-
-
-def two_columns(rows=2000):
-    cell = np.random.default_rng(0).choice(6, rows, p=JOINT.double().numpy() / JOINT.double().numpy().sum())
-    symbols = np.stack([cell // 3, cell % 3], 1).astype(np.int32)
+def encoded():
+    """Features of the table, its symbols and positions."""
+    symbols = two_columns(2000)
     positions = np.full(symbols.shape, 0.5, np.float32)
     layout = Layout.from_data([2, 3], [2, 3], symbols, positions)
     return FeatureMap(layout), torch.tensor(symbols), torch.tensor(positions)
 
 
 def stage_for(generator, loss="relativistic", seed=1, **options):
-    features, symbols, positions = two_columns()
+    features, symbols, positions = encoded()
     options = {"total_steps": 150, "evaluate_every": 25, "width": 32, "generator_rate": 0.03} | options
     score = options.pop("score", lambda: -generator.distance())
     return AdversaryStage(generator, features, symbols, positions, score, RandomSource(seed), loss=loss, **options)
@@ -116,7 +94,7 @@ def test_head_start_teaches_only_the_critic():
 
 def test_weights_of_real_rows_change_what_is_learned():
     generator = FreeTable()
-    _, symbols, _ = two_columns()
+    _, symbols, _ = encoded()
     weights = torch.where(symbols[:, 0] == 0, 1.0, 0.0)
     Trainer(Budget()).run(
         stage_for(generator, weights=weights, score=lambda: float(generator.logits.detach().softmax(0)[:3].sum()))
@@ -126,7 +104,7 @@ def test_weights_of_real_rows_change_what_is_learned():
 
 def test_anchor_adds_its_gradient():
     generator = FreeTable()
-    _, symbols, _ = two_columns()
+    _, symbols, _ = encoded()
     cells = symbols[:, 0].long() * 3 + symbols[:, 1].long()
     rows_seen = []
 

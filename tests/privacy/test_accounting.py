@@ -133,3 +133,15 @@ def test_unknown_names_and_numbers_are_refused():
     for delta in (0, 1, -1):
         with pytest.raises(PrivacyError, match="delta is"):
             epsilon_spent(planned, delta)
+
+
+@pytest.mark.parametrize("multiplier", [1e-320, 1e-200, 1e200, 1e300])
+@pytest.mark.parametrize("accountant", ["pld", "rdp"])
+def test_noise_beyond_the_range_of_floats_has_a_bound_all_the_same(multiplier, accountant):
+    for event in (
+        gaussian_event("counts", "-", multiplier),
+        gaussian_event("counts", "-", multiplier, discrete=False),
+        sampled_gaussian_event("critic", "-", multiplier, 0.01, 10),
+        gaussian_event("counts", "-", 1.0, count=10**400),
+    ):
+        assert epsilon_spent([event], 1e-6, accountant=accountant) > 1e3

@@ -194,3 +194,20 @@ def test_unknown_names():
         private_settings_for("wgan-pg")
     with pytest.raises(InputError, match="learning_rate"):
         private_settings_for("wgan", learning_rat=1.0)
+
+
+def test_a_critic_that_is_refused_spends_nothing():
+    rows, ledger = private(two_columns(30))
+    width = public_features().width
+    with pytest.raises(PrivacyError, match="BatchNorm1d"):
+        PrivateAdversaryStage(
+            FreeTable(),
+            public_features(),
+            rows,
+            steps_of(),
+            NoiseSource(),
+            RandomSource(1),
+            records=30,
+            critic=lambda _: nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, 1), nn.Flatten(0)),
+        )
+    assert ledger.spent == []

@@ -96,7 +96,7 @@ def test_the_projection_gives_shares_and_keeps_shares(values: list[float]) -> No
 
 def test_measuring_spends_its_events_and_comes_near_the_truth() -> None:
     codes, budget = correlated_codes(20_000), PrivacyBudget(8.0, 1e-6)
-    plan = plan_release(budget, columns=3, levels=[], records=20_000)
+    plan = plan_release(budget, columns=3, levels=(), records=20_000)
     ledger = Ledger(budget)
     ledger.plan(tuple(plan.events.values()))
     rows, noise = PrivateRows({"codes": codes}, ledger), NoiseSource()
@@ -114,7 +114,7 @@ def test_pairs_that_are_related_are_the_ones_selected() -> None:
     codes = np.concatenate([correlated_codes(20_000, seed) for seed in range(8)], axis=1)
     sizes = SIZES * 8
     budget = PrivacyBudget(0.5, 1e-6)
-    plan = plan_release(budget, columns=24, levels=[], records=20_000)
+    plan = plan_release(budget, columns=24, levels=(), records=20_000)
     ledger = Ledger(budget)
     ledger.plan(tuple(plan.events.values()))
     rows = PrivateRows({"codes": codes}, ledger)
@@ -132,7 +132,7 @@ def exclusive_codes(n: int, seed: int = 0) -> np.ndarray:
 
 def measured(codes: np.ndarray, sizes: list[int], pairs: list[tuple[int, int]], split_by: int | None) -> Marginals:
     budget = PrivacyBudget(8.0, 1e-6)
-    plan = plan_release(budget, columns=len(sizes), levels=[], records=len(codes))
+    plan = plan_release(budget, columns=len(sizes), levels=(), records=len(codes))
     ledger = Ledger(budget)
     ledger.plan(tuple(plan.events.values()))
     rows, noise = PrivateRows({"codes": codes}, ledger), NoiseSource()

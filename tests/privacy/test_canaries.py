@@ -158,6 +158,14 @@ def test_whitening_leaves_planned_noise_alone_and_amplifies_silence():
         (audit_anchor, {"columns": 1}, "at least 2 columns"),
         (audit_critic, {"runs": 0}, "at least 4 runs"),
         (audit_critic, {"steps": 11}, "at most 10 steps"),
+        (audit_critic, {"steps": 0}, "at least 1 step"),
+        (audit_critic, {"sampling_probability": 0.0}, "above 0"),
+        (audit_critic_once, {"steps": 0}, "at least 1 step"),
+        (audit_critic_once, {"sampling_probability": 1.1}, "at most 1"),
+        # before two thousand runs, not after them
+        (audit_anchor, {"confidence": 1.0, "runs": 10**9}, "below 1"),
+        (audit_critic, {"confidence": 0.4, "runs": 10**9}, "0.5 or more"),
+        (audit_anchor_once, {"confidence": 1.0, "canaries": 10**9}, "below 1"),
         (audit_critic_once, {"canaries": 9}, "at least 10 canaries"),
         (audit_anchor_once, {"budget": PrivacyBudget(1, DELTA, adjacency="replace-one")}, "add-remove"),
         (audit_critic_once, {"budget": PrivacyBudget(1, DELTA, unit="person")}, "single rows"),
@@ -166,3 +174,9 @@ def test_whitening_leaves_planned_noise_alone_and_amplifies_silence():
 def test_audits_that_cannot_work_are_refused(attack, options, match):
     with pytest.raises(PrivacyError, match=match):
         attack(**{"budget": FOUR} | options)
+
+
+@pytest.mark.parametrize("width", [0, 1, 2])
+def test_whitening_of_a_few_numbers(width):
+    pilots = np.random.default_rng(0).normal(size=(60, width))
+    assert whitening(pilots) == pytest.approx(np.eye(width), abs=1e-9)

@@ -135,6 +135,51 @@ def test_what_is_explained_is_what_holds(tmp_path: Path) -> None:
     assert "(claimed)" in found.to_text()
 
 
+def no_bound(parts: Parts) -> None:
+    """Whole-number noise so small that no finite epsilon is known."""
+    for event in parts.events("pairs"):
+        event["noise_multiplier"] = 1e-200
+
+
+def deltas_used_up(parts: Parts) -> None:
+    for event in parts.events("pairs"):
+        event["delta"] = 0.9
+
+
+@pytest.mark.parametrize("change", [no_bound, deltas_used_up])
+def test_events_without_any_bound_have_a_certificate_that_says_so(
+    change: Callable[[Parts], None], tmp_path: Path
+) -> None:
+    found = certificate(rows_model(), tmp_path, change)
+    assert not found.holds
+    assert found.epsilon == float("inf")
+    assert found.plain[0].startswith("Nothing is guaranteed")
+    assert found.meaning.accuracy_by_events == 1.0
+    assert {event.name: event.share for event in found.events}["pairs"] == 1.0
+    for text in forms(found).values():
+        assert NOT_PRIVATE in text
+        assert "2.72" not in text
+        assert "nan" not in text.lower().replace("finance", "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda parts: parts.privacy.update(records="many"),
+        lambda parts: parts.privacy.update(records=[1500]),
+        lambda parts: parts.privacy.update(created="0001-01-01T00:00:00+23:00"),
+        lambda parts: parts.privacy.update(created=None),
+        lambda parts: parts.privacy.update(bought="all", versions=None, engine=7, noise=None, declared=None),
+        lambda parts: parts.privacy.update(critic={}, format_version="new"),
+    ],
+)
+def test_a_record_that_makes_no_sense_has_a_certificate_all_the_same(
+    change: Callable[[Parts], None], tmp_path: Path
+) -> None:
+    for text in forms(certificate(rows_model(), tmp_path, change)).values():
+        assert "epsilon" in text
+
+
 def test_a_failing_check_is_stamped(tmp_path: Path) -> None:
     found = certificate(rows_model(), tmp_path, lambda parts: parts.manifest["report"].update(auc=0.5))
     assert any("report" in stamp for stamp in found.stamps)
@@ -228,6 +273,10 @@ def test_per_cent_is_rounded_up(share: float, said: str) -> None:
 )
 def test_small_chances_are_told_as_one_in_many(chance: float, said: str) -> None:
     assert one_in(chance) == said
+
+
+def test_the_smallest_chances_are_told_too() -> None:
+    assert one_in(5e-324).startswith("1 in 1,000,")
 
 
 def test_numbers_are_short() -> None:

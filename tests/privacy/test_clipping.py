@@ -22,6 +22,8 @@ from torch import nn
 from synthkit.errors import PrivacyError
 from synthkit.privacy import clipping
 from synthkit.privacy.clipping import clip_factors, clipped_sum, require_record_wise
+from synthkit.privacy.critic_step import MARGIN
+from synthkit.privacy.record_loss import RecordLoss
 
 CLOSE = 1e-5
 
@@ -165,3 +167,26 @@ def test_critics_that_do_not_are_accepted(critic):
     before = critic.training
     require_record_wise(critic, 7)
     assert critic.training is before
+
+
+@pytest.mark.parametrize("share", [2.6, 3.7, 8.6])
+def test_gradients_of_absurd_length_are_clipped_too(share):
+    # single precision has hardly any digits left below 1e-38, and rounds factors of that size up
+    clip = 1e-6
+    longest = clip / (share * 2.0**-149)
+    critic = nn.Sequential(nn.Linear(1, 1), nn.Flatten(0))
+    real = torch.full((1, 1), longest, dtype=torch.float64).float()
+    loss = RecordLoss("wgan", "none", 0.0)
+    found = clipped_sum(critic, loss, real, torch.zeros(1, 1), torch.zeros(1, 1), clip)
+    assert float(torch.cat([tensor.flatten() for tensor in found.sums]).norm()) <= clip * (1 + 1e-6)
+
+
+def test_one_record_more_hardly_changes_how_the_others_are_rounded():
+    torch.manual_seed(0)
+    real, fake = (torch.rand(2, 4001, 60) < 0.2).float()
+    critic, loss, share, clip = a_critic(60, width=64), RecordLoss(), torch.rand(4001, 1), 0.5
+    everything, others, alone = (
+        torch.cat([own.flatten() for own in clipped_sum(critic, loss, real[part], fake[part], share[part], clip).sums])
+        for part in (slice(None), slice(1, None), slice(1))
+    )
+    assert float((everything - others - alone).norm()) < MARGIN / 2 * clip

@@ -3,14 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from private_tables import private, public_features, steps_of, two_columns
+from private_tables import Written, private, public_features, steps_of, two_columns
 from record_losses import TwoHeads, a_critic, relative_error
 
 from synthkit.errors import PrivacyError
+from synthkit.gan.features import FeatureMap
+from synthkit.gan.layout import Layout
 from synthkit.privacy import critic_step
 from synthkit.privacy.clipping import clipped_sum
 from synthkit.privacy.critic_step import MARGIN, NoisyCriticGradient
 from synthkit.privacy.events import gaussian_event
+from synthkit.privacy.guard import PrivateRows
 from synthkit.privacy.noise import NoiseSource
 from synthkit.privacy.record_loss import RecordLoss
 
@@ -171,3 +174,29 @@ def test_other_events_and_counts_are_refused():
         gradient(two_columns(5), gaussian_event("counts", "all", 1.0))
     with pytest.raises(PrivacyError, match="at least 1"):
         gradient(two_columns(5), steps_of(), records=0)
+
+
+def test_a_wrong_bound_on_rows_per_unit_is_refused_before_anything_is_spent():
+    rows, ledger = private(two_columns(30))
+    with pytest.raises(PrivacyError, match="at least one row"):
+        NoisyCriticGradient(rows, steps_of(), FEATURES, LOSS, records=100, noise=NoiseSource(), rows_per_unit=0)
+    assert ledger.spent == []
+
+
+@pytest.mark.parametrize("odd", [0.1, np.nan, np.inf])
+def test_a_cell_that_counts_nowhere_shows_nothing_whatever_its_position_is(odd):
+    codes = two_columns(20)
+    codes[3, 0] = -1
+    # a number, of which the critic sees where in a symbol it is, and a label
+    layout = Layout.from_data([2, 3], [0, 3], two_columns(20), np.full((20, 2), 0.5, np.float32))
+    features = FeatureMap(layout, short=0)
+    critic = a_critic(features.width)
+
+    def summed(position):
+        positions = np.full(codes.shape, 0.5, np.float32)
+        positions[3, 0] = position
+        rows = PrivateRows({"codes": codes, "positions": positions}, Written())
+        step = NoisyCriticGradient(rows, steps_of(1e-12, 1.0), features, LOSS, records=20, noise=NoiseSource())
+        return step(critic, lambda n, _: torch.zeros(n, features.width), 0.7)
+
+    assert relative_error(summed(odd), summed(0.5)) < 1e-6

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -263,6 +264,20 @@ def test_what_a_failing_transformation_quotes_is_not_in_the_message() -> None:
     event = an_event()
     rows = guarded(event).map(lambda data: {"number": data["name"].astype(float)})
     with pytest.raises(PrivacyError, match="failed with ValueError") as caught, rows.reading(event):
+        pass
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, NotImplementedError, AssertionError, OSError, re.error])
+def test_no_kind_of_error_quotes_a_cell(kind) -> None:
+    def convert(data):
+        raise kind(f"cannot convert {data['name'][0]}")
+
+    event = an_event()
+    with (
+        pytest.raises(PrivacyError, match=f"failed with {kind.__name__}") as caught,
+        guarded(event).map(convert).reading(event),
+    ):
         pass
     assert SECRET not in str(caught.value)
 

@@ -1,5 +1,6 @@
 """The ledger file: several releases, one budget, whatever happens to the processes."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -191,8 +192,106 @@ def test_a_missing_ledger_is_told(path):
         LedgerFile(path)
     with pytest.raises(PrivacyError, match="cannot be read"):
         LedgerFile(path.parent)
-    with pytest.raises(OutputError, match="cannot be locked"):
-        LedgerFile.create(path / "folder" / "ledger.json", TOTAL)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("made.json", "exists already"),
+        ("folder", "exists already"),
+        ("dangling", "exists already"),
+        ("none/ledger.json", "does not exist. Make it first"),
+        ("made.json/ledger.json", "cannot be written|does not exist"),
+        ("l" * 300, "too long"),
+        ("", "not a path"),
+    ],
+)
+def test_a_ledger_that_cannot_be_made_leaves_nothing_behind(tmp_path, monkeypatch, place, message):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "folder").mkdir()
+    (folder / "made.json").write_text("not a ledger, and without a lock")
+    (folder / "dangling").symlink_to("nowhere")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((OutputError, PrivacyError), match=message):
+        LedgerFile.create(place, TOTAL)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_ledger_that_could_not_be_written_leaves_nothing_behind(path, monkeypatch):
+    def full(*arguments):
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr("synthkit.privacy.ledger._write", full)
+    for make in LedgerFile.create, LedgerFile.open_or_create:
+        with pytest.raises(OutputError, match="disk is full"):
+            make(path, TOTAL)
+    assert os.listdir(path.parent) == []
+
+
+def test_a_name_that_is_no_text_is_refused_and_leaves_nothing_behind(path):
+    with pytest.raises(PrivacyError, match="not valid Unicode"):
+        LedgerFile.create(path, TOTAL, data="caf\udce9")
+    assert os.listdir(path.parent) == []
+    file = LedgerFile.create(path, TOTAL, data="café")
+    before = path.read_bytes()
+    with pytest.raises(PrivacyError, match="not valid"), file.release(asking(1.0), [counts(1.0)], name="caf\udce9"):
+        pytest.fail("it may not run")
+    assert (path.read_bytes(), LedgerFile(path).data) == (before, "café")
+
+
+def test_a_release_of_a_ledger_that_is_gone_leaves_nothing_behind(path):
+    file = LedgerFile.create(path, TOTAL)
+    path.unlink()
+    with pytest.raises(PrivacyError, match="there is no ledger"), file.release(asking(1.0), [counts(1.0)]):
+        pytest.fail("it may not run")
+    assert os.listdir(path.parent) == []
+
+
+def test_a_lock_that_was_taken_away_is_no_lock(path, monkeypatch):
+    """Who waits for a lock whose file is deleted meanwhile must not go on beside the holder of its successor."""
+    beside = f"{path}.lock"
+    tried = []
+    flock = fcntl.flock
+
+    def deleted_before_it_is_locked(descriptor, how):
+        flock(descriptor, how)
+        tried.append(os.fstat(descriptor).st_ino)
+        if len(tried) == 1:
+            os.rename(beside, f"{beside}.old")
+        assert not os.get_inheritable(descriptor)
+
+    monkeypatch.setattr(fcntl, "flock", deleted_before_it_is_locked)
+    LedgerFile.create(path, TOTAL)
+    assert len(set(tried)) == 2
+    assert os.stat(beside).st_ino == tried[1]
+
+
+def test_a_lock_that_is_held_is_waited_for_and_told(path, monkeypatch):
+    file = LedgerFile.create(path, TOTAL)
+    monkeypatch.setattr("synthkit.privacy.ledger._LOCK_SECONDS", 0.1)
+    before = path.read_bytes()
+    with open(f"{path}.lock", "rb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with pytest.raises(PrivacyError, match="locked by another process"), file.release(asking(1.0), [counts(1.0)]):
+            pytest.fail("it may not run")
+    assert path.read_bytes() == before
+    run(path, 1.0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the super-user may write anywhere")
+def test_a_ledger_in_a_folder_that_is_write_protected_can_be_read(path):
+    LedgerFile.create(path, TOTAL)
+    os.unlink(f"{path}.lock")
+    path.parent.chmod(0o500)
+    try:
+        file = LedgerFile(path)
+        assert file.epsilon() == 0
+        with pytest.raises(OutputError, match="cannot be locked"), file.release(asking(1.0), [counts(1.0)]):
+            pytest.fail("it may not run")
+    finally:
+        path.parent.chmod(0o700)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,16 @@ from private_models import ROWS, Parts, changed, declared, open_model, people, p
 
 from synthkit import TableGAN
 from synthkit.errors import ModelFileError, PrivacyError
+from synthkit.privacy import loss_distribution
+from synthkit.privacy.accounting import epsilon_spent
 from synthkit.privacy.budget import PrivacyBudget
+from synthkit.privacy.certificate import certify
+from synthkit.privacy.ledger import Ledger
 from synthkit.privacy.lint_checks import CHECKS
 from synthkit.privacy.linter import Check, failed, passed, run_checks
 from synthkit.privacy.noise import NoiseSource
 from synthkit.privacy.private_model import PrivateModel
+from synthkit.schema import Schema
 from synthkit.tables.private_lint import TABLE_CHECKS, lint
 
 ALL = {**CHECKS, **TABLE_CHECKS}
@@ -345,3 +350,31 @@ def test_every_check_says_what_it_is_for(name: str) -> None:
 def test_what_is_linted_can_still_be_sampled(tmp_path: Path) -> None:
     path = changed(rows_model(), tmp_path, nothing)
     assert len(TableGAN.load(path).sample(10, random_state=0)) == 10
+
+
+def test_ledger_and_schema_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    for kind in Ledger, Schema:
+        name = "from_json" if kind is Ledger else "from_dict"
+        real = getattr(kind, name)
+
+        def counting(value: object, *, kind: type = kind, real: Callable[[object], object] = real) -> object:
+            parsed.append(kind.__name__)
+            return real(value)
+
+        monkeypatch.setattr(kind, name, counting)
+    model = PrivateModel.open(changed(rows_model(), tmp_path, nothing))
+    certify(model, lint=lint(model))
+    assert sorted(parsed) == ["Ledger", "Schema"]
+
+
+def test_the_same_composition_is_worked_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = PrivateModel.open(changed(rows_model(), tmp_path, nothing))
+    report = lint(model)
+    before = loss_distribution._epsilon_of.cache_info()
+    ledger = model.ledger()
+    epsilon_spent(ledger.events, ledger.budget.delta, ledger.budget.adjacency)
+    after = loss_distribution._epsilon_of.cache_info()
+    assert not report.failed
+    assert after.hits > before.hits
+    assert after.misses == before.misses

@@ -90,6 +90,13 @@ def test_a_sigma_for_each_table_means_each_table() -> None:
         noisy_pair_counts(np.zeros((0, 3), int), SIZES, ALL_PAIRS, [1.0, 2.0], a_source())
 
 
+@pytest.mark.parametrize("shape", [(4321, 2), (4321,)])
+def test_codes_that_are_refused_do_not_say_how_many_rows_there_are(shape) -> None:
+    with pytest.raises(PrivacyError, match="one column for each of the 3 sizes, got") as caught:
+        noisy_pair_counts(np.zeros(shape, int), SIZES, ALL_PAIRS, 1.0, a_source())
+    assert "4321" not in str(caught.value)
+
+
 def test_codes_without_a_column_for_each_size_are_refused() -> None:
     with pytest.raises(PrivacyError, match="one column for each of the 3 sizes"):
         pair_counts(np.zeros((5, 2), int), SIZES, ALL_PAIRS)

@@ -12,7 +12,8 @@ from synthkit.errors import PrivacyError
 from synthkit.privacy.accounting import epsilon_spent, gaussian_precision
 from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.events import gaussian_event, laplace_event
-from synthkit.privacy.release import Ledger, Release
+from synthkit.privacy.release import Ledger
+from synthkit.privacy.release_record import Release
 
 BUDGET = PrivacyBudget(1, 1e-6)
 
@@ -45,6 +46,9 @@ def test_all_of_a_budget_can_be_planned_and_spent():
     assert ledger.events == tuple(events)
     assert ledger.epsilon() == pytest.approx(1, rel=1e-8)
     assert ledger.epsilon(1e-3) < 0.9
+    for epsilon in ledger.epsilon, ledger.epsilon_planned, ledger.epsilon_total:
+        with pytest.raises(PrivacyError, match="delta is 0"):
+            epsilon(0.0)
 
 
 @settings(max_examples=30)

@@ -70,3 +70,9 @@ def test_wrong_units():
         PoissonSampler(3, np.arange(4))
     with pytest.raises(PrivacyError, match="at least one row"):
         PoissonSampler(3, rows_per_unit=0)
+
+
+def test_what_is_wrong_with_units_does_not_say_how_many_rows_there_are():
+    with pytest.raises(PrivacyError, match="one for each row") as caught:
+        PoissonSampler(4321, np.zeros((4321, 2)))
+    assert "4321" not in str(caught.value)

@@ -20,6 +20,8 @@ from synthkit.tables.declared import (
     own_edges,
     plain_column,
     symbols_of_labels,
+    unit_numbers,
+    with_public_domains,
 )
 
 AGE = Column(name="age", type="integer", dtype="int64", minimum=17, maximum=90)
@@ -41,6 +43,10 @@ cells = st.one_of(
     st.text(max_size=5),
     st.none(),
     st.booleans(),
+    st.binary(max_size=3),
+    st.decimals(allow_nan=False),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
     st.sampled_from(["Bern", "30", "1e400", "1e9999999999", "2020-05-05", pd.Timestamp("2020-05-05"), pd.NaT]),
 )
 
@@ -52,6 +58,24 @@ def test_no_cell_changes_another_or_raises(column: Column, first: list[object], 
     with_it = plain_column(pd.Series([*first, poison], dtype=object), column)
     np.testing.assert_array_equal(without.values, with_it.values[:-1])
     np.testing.assert_array_equal(without.missing, with_it.missing[:-1])
+
+
+@given(rows=st.lists(cells, min_size=1, max_size=8))
+def test_units_are_told_apart_whatever_names_them(rows: list[object]) -> None:
+    series = pd.Series(rows, dtype=object)
+    numbers = unit_numbers(series)
+    np.testing.assert_array_equal(numbers < 0, series.isna())
+    known = series[numbers >= 0]
+    assert len(set(numbers[numbers >= 0])) <= len(known)
+    for text in ("a", "b"):
+        assert len(set(unit_numbers(pd.Series([*rows, text, text], dtype=object))[-2:])) == 1
+
+
+def test_true_and_false_need_no_declaration() -> None:
+    flag = Column(name="flag", type="boolean", dtype="bool")
+    assert with_public_domains(declared(flag, AGE))["flag"].categories == (False, True)
+    words = Column(name="flag", type="boolean", dtype="object")
+    assert with_public_domains(declared(words))["flag"].categories is None
 
 
 def test_numbers_stay_within_their_bounds() -> None:
@@ -73,13 +97,13 @@ def test_sentinels_are_kept_though_they_lie_outside_the_bounds() -> None:
 
 def test_unknown_labels_count_as_missing() -> None:
     plain = plain_column(pd.Series(["Basel", "Geneva", None, "Bern"]), TOWN)
-    codec = label_codec(TOWN, ["Bern", "Basel"], 2, np.ones(2, np.int64), 0, np.arange(2))
+    codec = label_codec(TOWN, 2, np.ones(2, np.int64), 0, np.arange(2))
     assert symbols_of_labels(codec, TOWN, plain, np.arange(2)).tolist() == [2, 0, 0, 1]
 
 
 def test_labels_of_a_column_that_is_not_nullable_count_nowhere_when_unknown() -> None:
     column = Column(name="town", type="categorical", dtype="object", categories=("Bern", "Basel"))
-    codec = label_codec(column, ["Bern", "Basel"], 2, np.ones(2, np.int64), 0, np.arange(2))
+    codec = label_codec(column, 2, np.ones(2, np.int64), 0, np.arange(2))
     plain = plain_column(pd.Series(["Geneva", None, "Bern"]), column)
     assert symbols_of_labels(codec, column, plain, np.arange(2)).tolist() == [-1, -1, 0]
 

@@ -18,6 +18,7 @@ from synthkit.errors import InputError, PrivacyError, SchemaError
 from synthkit.privacy.ledger import Ledger
 from synthkit.schema import Column
 from synthkit.tables.private import plan_for
+from synthkit.tables.private_lint import lint
 
 BUDGET = PrivacyBudget(20.0, 1e-6)
 ROWS = 3_000
@@ -201,6 +202,76 @@ def test_categories_and_records_can_be_bought() -> None:
     privacy = gan._learned().privacy
     assert privacy["records"] is None
     assert privacy["bought"]["categories"] == ["degree"]
+
+
+def small(*columns: Column, **settings: object) -> TableGAN:
+    gan = TableGAN(
+        **{"privacy": PrivacyBudget(5.0, 1e-5), "n_codes": 20, "random_state": 0, "verbose": False, **settings}
+    )
+    return gan.fit(people(300), schema=Schema(columns, domain="declared", records=2_000))
+
+
+AGE, DEGREE, MEMBER, ID = (declared()[name] for name in ("age", "degree", "member", "id"))
+
+
+@pytest.mark.parametrize("engine", ["anchor", "hybrid", "dp-sgd"])
+@pytest.mark.parametrize("column", [AGE, DEGREE], ids=lambda column: column.name)
+def test_a_single_column_is_its_margin(column: Column, engine: str) -> None:
+    drawn = small(column, privacy_engine=engine).sample(50, random_state=0)
+    assert list(drawn) == [column.name]
+    assert drawn[column.name].notna().all()
+
+
+def test_a_schema_without_a_column_to_model_is_refused() -> None:
+    with pytest.raises(PrivacyError, match="none of the 1 columns"):
+        small(ID)
+
+
+@pytest.mark.parametrize("dtype", ["object", "int64", "category"])
+def test_labels_that_are_all_rare_leave_the_column_missing(dtype: str, tmp_path: Path) -> None:
+    code = Column(name="id", type="categorical", dtype=dtype)
+    with pytest.warns(UserWarning, match="no category of column 'id' occurs often enough"):
+        gan = small(AGE, code, buy=("categories",))
+    assert gan.sample(20, random_state=0)["id"].isna().all()
+    gan.save(tmp_path / "m.synth")
+    assert synthkit.load(tmp_path / "m.synth").sample(20, random_state=0)["id"].isna().all()
+    assert not lint(tmp_path / "m.synth").failed
+
+
+def test_true_and_false_are_not_bought() -> None:
+    gan = small(AGE, dataclasses.replace(MEMBER, categories=None), buy=("categories",))
+    assert gan.schema_["member"].categories == (False, True)
+    assert gan._learned().privacy["bought"]["categories"] == []
+    assert set(gan.sample(200, random_state=0)["member"]) == {False, True}
+
+
+def test_rows_without_a_person_are_left_out() -> None:
+    frame = people(400)
+    frame["id"] = frame["id"].where(frame["id"] <= 100)
+    schema = Schema((AGE, DEGREE, ID), domain="declared", records=2_000)
+    budget = dataclasses.replace(BUDGET, unit="id")
+    gan = TableGAN(privacy=budget, n_codes=20, random_state=0, verbose=False).fit(frame, schema=schema)
+    assert abs(gan.report_["rows"] - 100) < 30
+
+
+def test_free_text_is_left_out_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="free text is not modelled: 'code'"):
+        gan = small(AGE, Column(name="code", type="text", dtype="object"))
+    assert list(gan.sample(3)) == ["age"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"adversary": "on"}, "adversary='on' would read the data"),
+        ({"validation_share": 0.2}, "validation_share=0.2 would read the data"),
+        ({"privacy": None, "reproducible_noise": 0}, "reproducible_noise is given without a privacy budget"),
+        ({"privacy": None, "privacy_engine": "hybrid"}, "privacy_engine is given without a privacy budget"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(PrivacyError, match=said):
+        small(AGE, **settings)
 
 
 def test_nothing_is_read_when_something_is_missing() -> None:
