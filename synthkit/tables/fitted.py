@@ -126,7 +126,7 @@ class FittedTable:
                 rng = random.numpy("rows")
                 restricted = table.restricted({column: one.share for column, one in given.items()}) if given else table
                 for m in _parts(n, batch):
-                    _, symbols = restricted.draw(m, rng)
+                    _, symbols = restricted.draw_evenly(m, rng)
                     yield symbols, _positions(symbols, given, rng)
 
     def _check_possible(self, given: Mapping[int, AllowedSymbols]) -> None:

@@ -57,6 +57,46 @@ def test_draws_follow_the_mixture(table):
     )
 
 
+@settings(max_examples=15)
+@given(tables())
+def test_even_draws_follow_the_mixture_with_less_noise(table):
+    rows = all_rows(table.sizes)
+    expected = law(table, rows)
+    codes, drawn = table.draw_evenly(DRAWS, np.random.default_rng(0))
+    assert drawn.dtype == np.int32
+    assert distance(counted(rows, drawn, table.sizes), expected) < noise(expected, DRAWS)
+    weights = np.exp(table.log_weights)
+    by_code = np.bincount(codes, minlength=len(weights))
+    assert np.abs(by_code - DRAWS * weights).max() <= 1 + 1e-6
+    for code, count in enumerate(by_code):
+        for column, size in enumerate(table.sizes):
+            part = slice(table.offsets[column], table.offsets[column + 1])
+            found = np.bincount(drawn[codes == code, column], minlength=size)
+            assert np.abs(found - count * np.exp(table.log_theta[code, part])).max() <= 1 + 1e-3
+
+
+@given(tables(), st.integers(0, 5), st.integers(0, 99))
+def test_few_even_draws_are_as_good_as_any(table, n, seed):
+    codes, drawn = table.draw_evenly(n, np.random.default_rng(seed))
+    assert codes.shape == (n,)
+    assert drawn.shape == (n, len(table.sizes))
+    assert ((drawn >= 0) & (drawn < table.sizes)).all()
+
+
+def test_every_row_of_an_even_draw_has_the_law_of_the_mixture():
+    """The first row over many seeds, and two columns given the only code: they are not paired by their order."""
+    table = random_table([3, 4], 3, 1, 1.0)
+    rows = all_rows(table.sizes)
+    firsts = np.array([table.draw_evenly(7, np.random.default_rng(seed))[1][0] for seed in range(4_000)])
+    expected = law(table, rows)
+    assert distance(counted(rows, firsts, table.sizes), expected) < noise(expected, 4_000)
+    single = random_table([3, 4], 1, 2, 1.0)
+    _, drawn = single.draw_evenly(DRAWS, np.random.default_rng(0))
+    pairs = np.histogram2d(drawn[:, 0], drawn[:, 1], bins=(3, 4))[0]
+    product = np.outer(pairs.sum(1), pairs.sum(0)) / DRAWS
+    assert (np.abs(pairs - product) < 5 * np.sqrt(product)).all()
+
+
 @given(tables())
 def test_log_likelihood_is_what_the_definition_says(table):
     rows = all_rows(table.sizes)[:50]
