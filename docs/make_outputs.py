@@ -32,6 +32,7 @@ GROUPS = (
     ("docs/how-to/balancing.md",),
     ("docs/how-to/schema.md",),
     ("docs/how-to/privacy-officer.md",),
+    ("docs/how-to/auditing.md",),
 )
 _BLOCK = re.compile(r"<!-- (runnable|output[^>]*?) -->\n```(\w+)\n(.*?)\n```", re.DOTALL)
 _LINES = re.compile(r"output(?: from (.+?))?(?: to (.+))?")

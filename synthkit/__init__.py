@@ -1,4 +1,4 @@
-"""Synthetic tables that keep the shape of the real ones: fit, sample, balance, evaluate.
+"""Synthetic tables that keep the shape of the real ones: fit, sample, balance, evaluate, audit.
 
 The public names are loaded when they are first used, so that ``import synthkit`` and ``synthkit --help`` stay instant.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synthkit.auditing.audit import audit as audit
     from synthkit.evaluation.compare import compare as compare
     from synthkit.evaluation.evaluate import evaluate as evaluate
     from synthkit.io import read_table as read_table
@@ -25,6 +26,7 @@ __all__ = [
     "Schema",
     "TableGAN",
     "__version__",
+    "audit",
     "compare",
     "evaluate",
     "load",
@@ -36,6 +38,7 @@ _HOME = {
     "PrivacyBudget": "synthkit.privacy",
     "Schema": "synthkit.schema",
     "TableGAN": "synthkit.tables.gan",
+    "audit": "synthkit.auditing.audit",
     "compare": "synthkit.evaluation.compare",
     "evaluate": "synthkit.evaluation.evaluate",
     "read_table": "synthkit.io",

@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "balance": ("synthkit.cli.balance", "Add synthetic rows until the classes have the wanted sizes."),
     "evaluate": ("synthkit.cli.evaluate", "Judge a synthetic table against the real one."),
     "compare": ("synthkit.cli.compare", "Judge several synthetic tables side by side."),
+    "audit": ("synthkit.cli.audit", "Attack a synthetic table and hold what it discloses against a policy."),
     "info": ("synthkit.cli.info", "Show what is in a model file."),
     "privacy": ("synthkit.cli.privacy", "Plan a privacy budget, check a private model, print its certificate."),
     "demo": ("synthkit.cli.demo", "Fit, balance and evaluate a real imbalanced table, in two minutes."),

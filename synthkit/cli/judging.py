@@ -93,13 +93,15 @@ def words() -> list[str]:
 
 
 @contextmanager
-def metric_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+def metric_progress(*, quiet: bool, doing: str = "evaluating") -> Iterator[Callable[[str], None]]:
     """Give a function that is told what is computed next: a spinner on a terminal, now and then a line elsewhere.
 
     Parameters
     ----------
     quiet
         Show nothing.
+    doing
+        What a line says is done.
     """
     if quiet:
         yield lambda title: None
@@ -116,12 +118,12 @@ def metric_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         nonlocal last
         if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            click.echo(f"evaluating: {title}", err=True)
+            click.echo(f"{doing}: {title}", err=True)
 
     yield line
 
 
-def _text_width() -> int:
+def text_width() -> int:
     """Return the width of what is printed."""
     return min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size().columns))
 
@@ -149,7 +151,7 @@ def publish(judged: Judged, reports: Sequence[Path], json_path: Path | None, *, 
         with atomic_path(json_path) as temporary:
             temporary.write_text(judged.to_json(), encoding="utf-8")
     if not quiet:
-        click.echo(judged.to_text(width=_text_width()), nl=False)
+        click.echo(judged.to_text(width=text_width()), nl=False)
 
 
 def refuse(failed: Mapping[str, Sequence[str]], suite: str) -> None:

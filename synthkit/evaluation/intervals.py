@@ -84,14 +84,19 @@ def auc_interval(positive: Floats, negative: Floats) -> tuple[float, float, floa
     ----------
     DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44; computed by ranks as in Sun and Xu (2014).
     """
+    area, variance = auc_variance(positive, negative)
+    half = NORMAL * float(np.sqrt(variance))
+    return area, max(0.0, area - half), min(1.0, area + half)
+
+
+def auc_variance(positive: Floats, negative: Floats) -> tuple[float, float]:
+    """Return the area under the ROC curve (ties count one half) and its variance, as in `auc_interval`."""
     ranks = stats.rankdata(np.concatenate([positive, negative]))
     n_positive, n_negative = len(positive), len(negative)
     above = (ranks[:n_positive] - stats.rankdata(positive)) / n_negative
     below = 1 - (ranks[n_positive:] - stats.rankdata(negative)) / n_positive
-    area = float(above.mean())
     variance = above.var(ddof=1) / n_positive + below.var(ddof=1) / n_negative
-    half = NORMAL * float(np.sqrt(variance))
-    return area, max(0.0, area - half), min(1.0, area + half)
+    return float(above.mean()), float(variance)
 
 
 def cross_validated_interval(area: float, low: float, high: float, folds: int) -> tuple[float, float]:

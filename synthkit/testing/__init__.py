@@ -1,15 +1,18 @@
-"""Contract checks that every synthesizer, metric and mechanism must pass, in the manner of scikit-learn's checks.
+"""Contract checks for every synthesizer, metric, mechanism and attack, in the manner of scikit-learn's checks.
 
 They are public: whoever writes a generator or a metric of their own can run them.
 """
 
+from synthkit.testing.attacks import attack_checks, check_attack
 from synthkit.testing.mechanisms import check_mechanism, check_row_wise, mechanism_checks
 from synthkit.testing.metrics import awkward_tables, check_metric, metric_checks
 from synthkit.testing.rows import check_domain, condition_holds
 from synthkit.testing.synthesizers import check_synthesizer, synthesizer_checks
 
 __all__ = [
+    "attack_checks",
     "awkward_tables",
+    "check_attack",
     "check_domain",
     "check_mechanism",
     "check_metric",

@@ -11,24 +11,27 @@ from markupsafe import Markup, escape
 
 from synthkit.evaluation.report.figures import Figure
 
+_HERE = "synthkit.evaluation.report"
 
-def render_page(template: str, figures: Sequence[Figure], **values: Any) -> str:
+
+def render_page(template: str, figures: Sequence[Figure], *, package: str = _HERE, **values: Any) -> str:
     """Return a page that needs no network.
 
     Parameters
     ----------
     template
-        Name of a template beside this file.
+        Name of a template.
     figures
-        What is drawn; without any the page holds no script.
+        What plotly draws; without any the page holds no script.
+    package
+        The package that holds the template; what it extends and includes may lie beside this file.
     values
         What the template prints.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("synthkit.evaluation.report", "."),
+        loader=ChoiceLoader([PackageLoader(name, ".") for name in dict.fromkeys((package, _HERE))]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_unbroken,
@@ -40,14 +43,20 @@ def render_page(template: str, figures: Sequence[Figure], **values: Any) -> str:
         with_code=with_code,
         breakable=breakable,
         data=Markup(_data(figures)) if figures else None,
-        plotly=Markup(get_plotlyjs()) if figures else None,
+        plotly=Markup(_plotly()) if figures else None,
     )
     return page if page.endswith("\n") else page + "\n"
 
 
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
 def with_code(text: str) -> Markup:
     """Return a text in which what stands between backticks is code."""
-    parts = [escape(part) for part in text.split("`")]
+    parts = [escape(_unbroken(part)) for part in text.split("`")]
     return Markup("").join(Markup("<code>%s</code>") % part if place % 2 else part for place, part in enumerate(parts))
 
 

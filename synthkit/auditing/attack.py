@@ -1,0 +1,57 @@
+"""The description of an attack: what it tries, what it needs, what its measures mean, and how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from synthkit.auditing.case import AuditCase
+    from synthkit.auditing.records import Risk
+
+Family = Literal["duplicates", "membership", "attribute", "singling out", "linkability"]
+Need = Literal["holdout", "sensitive", "quasi-identifiers", "known columns", "shadow models"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """An attack that can be run on any case.
+
+    Attributes
+    ----------
+    name
+        Key in the registry.
+    family
+        Which question it belongs to.
+    title
+        Name for readers.
+    source
+        Where it comes from.
+    threat
+        What the attacker knows and tries, one sentence.
+    reading
+        How to read its first measure, one sentence.
+    lies
+        When it misleads.
+    measures
+        Names of its measures, the deciding one first, with a text each.
+    needs
+        What a case must have; otherwise the attack is not run and says what it lacks.
+    control_noise
+        Noise on the numbers of its positive control, in standard deviations: 0 for attacks that look for equal values.
+    run
+        Returns one risk for each subject (often one), not yet judged by controls. Each has all measures.
+    """
+
+    name: str
+    family: Family
+    title: str
+    source: str
+    threat: str
+    reading: str
+    lies: str
+    measures: Mapping[str, str]
+    run: Callable[[AuditCase], tuple[Risk, ...]]
+    needs: tuple[Need, ...] = ("holdout",)
+    control_noise: float = 0.01

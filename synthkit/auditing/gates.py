@@ -1,0 +1,424 @@
+"""The gates of a policy: a number of an audit against a threshold, or the outcome of attacks, each with a reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from synthkit.auditing.attack import Family
+from synthkit.auditing.attacks import ATTACKS
+from synthkit.auditing.records import Estimate, Risk
+from synthkit.auditing.result import Audit, GateStatus, GateVerdict, Guarantee, Overlap
+from synthkit.errors import unknown_name
+from synthkit.evaluation.suite import Gate as ScoreGate
+
+Rule = Literal["fail", "pass"]
+Comparison = Literal["<=", ">=", "<", ">"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+# Attacks that are made only on demand and are not in the registry.
+ON_DEMAND: Mapping[str, Family] = {"shadow": "membership"}
+_WORDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
+_ENDS = {"value": "", "low": "lower end ", "high": "upper end "}
+_ALL = "all "
+_MOST_NAMED = 3
+
+
+class Gate(BaseModel):
+    """What every gate has.
+
+    Attributes
+    ----------
+    name
+        What the gate is called; each name once in a policy.
+    reason
+        Why the policy has it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+
+    def verdict(self, audit: Audit) -> GateVerdict:
+        """Return whether an audit meets the gate."""
+        raise NotImplementedError
+
+    def _said(
+        self, status: GateStatus, sentence: str, value: float = math.nan, threshold: float = math.nan
+    ) -> GateVerdict:
+        return GateVerdict(self.name, status, sentence, self.reason, value, threshold)
+
+    def _not_tested(self, why: str, rule: Rule) -> GateVerdict:
+        if rule == "pass":
+            return self._said("not tested", f"{why[:1].upper()}{why[1:]}.")
+        return self._said("not met", f"Not tested: {why}.")
+
+
+class ThresholdGate(Gate):
+    """A gate that compares a number with a threshold.
+
+    Attributes
+    ----------
+    comparison
+        How the number has to stand to the threshold.
+    threshold
+        The threshold, as a share from 0 to 1 where the number is one.
+    """
+
+    comparison: Comparison = "<="
+    threshold: float
+
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError(f"a threshold must be a number, got {str(value).lower()}")
+        return value
+
+    @field_validator("threshold")
+    @classmethod
+    def _finite(cls, value: float) -> float:
+        if not math.isfinite(value):
+            raise ValueError(f"a threshold must be a finite number, got {value}")
+        return value
+
+    def _asked(self, threshold: float | None = None) -> str:
+        return f"{_WORDS[self.comparison]} {_text(self.threshold if threshold is None else threshold)} is asked for"
+
+
+class RiskGate(ThresholdGate):
+    """A gate on what attacks found.
+
+    Attributes
+    ----------
+    risk
+        Which attacks: the name of one, "all FAMILY", "all", or a pattern with * over the names of risks.
+    measure
+        Which of their measures; empty for the one by which each attack is judged. Attacks without it are passed over.
+    bound
+        Which number of the measure is compared: its value, or the low or high end of its interval.
+    relative_to
+        "absolute": the number itself; "baseline": what it is above the attacker without the synthetic table.
+    outcome
+        In place of a threshold: none of these attacks may end with a disclosure.
+    inconclusive
+        What an inconclusive attack means: "fail": the gate is not met; "pass": the attack is passed over.
+    not_tested
+        What it means when no attack is left to look at.
+    """
+
+    risk: str
+    measure: str = ""
+    bound: Literal["value", "low", "high"] = "high"
+    threshold: float = math.nan
+    relative_to: Literal["absolute", "baseline"] = "absolute"
+    outcome: Literal["no disclosure"] | None = None
+    inconclusive: Rule = "fail"
+    not_tested: Rule = "fail"
+
+    @field_validator("risk")
+    @classmethod
+    def _known(cls, risk: str) -> str:
+        groups = [_ALL.strip(), *(f"{_ALL}{family}" for family in FAMILIES)]
+        if risk not in groups and not _attacks(risk):
+            raise ValueError(unknown_name("risk", risk, [*_families(), *groups]))
+        return risk
+
+    @field_validator("measure")
+    @classmethod
+    def _of_these_attacks(cls, measure: str, info: ValidationInfo) -> str:
+        attacks = [ATTACKS[name] for name in _attacks(info.data.get("risk", "")) if name in ATTACKS]
+        known = {name: None for attack in attacks for name in attack.measures}
+        if known and measure not in known:
+            raise ValueError(unknown_name("measure", measure, known))
+        return measure
+
+    @model_validator(mode="after")
+    def _one_question(self) -> RiskGate:
+        given = self.model_fields_set
+        if ("threshold" in given) == (self.outcome is not None):
+            raise ValueError("a gate on a risk has either a threshold or 'outcome: no disclosure'")
+        if self.outcome is not None:
+            idle = [key for key in ("measure", "bound", "comparison", "relative_to") if key in given]
+            if idle:
+                raise ValueError(f"{idle[0]!r} says nothing beside an outcome: leave it out")
+        return self
+
+    def verdict(self, audit: Audit) -> GateVerdict:
+        """Return whether what the attacks found meets the gate."""
+        asked = [risk for risk in audit.risks.values() if _matches(self.risk, risk)]
+        made = [risk for risk in asked if risk.outcome != "not applicable" and self._estimate(risk) is not None]
+        unclear = [risk for risk in made if risk.outcome == "inconclusive"]
+        clear = [risk for risk in made if risk.outcome != "inconclusive"]
+        beside = f" {_named(unclear)} inconclusive and passed over." if unclear and self.inconclusive == "pass" else ""
+        found = self._found(clear, beside) if clear else None
+        if found is not None and found.status == "not met":
+            return found
+        if unclear and self.inconclusive == "fail":
+            why = unclear[0].note.rstrip(".")
+            return self._said("not met", f"{_named(unclear)} inconclusive" + (f": {why}." if why else "."))
+        return found if found is not None else self._not_tested(self._why(asked, unclear), self.not_tested)
+
+    def _found(self, risks: Sequence[Risk], beside: str) -> GateVerdict:
+        """Compare the attacks that can be judged."""
+        if self.outcome is not None:
+            leaks = [risk for risk in risks if risk.outcome == "disclosure"]
+            if leaks:
+                return self._said("not met", f"Disclosure found by {_titles(leaks)}.{beside}")
+            return self._said("met", f"No disclosure found by {_titles(risks)}.{beside}")
+        numbers = {risk.name: self._compared(risk) for risk in risks}
+        worst_first = sorted(risks, key=lambda risk: numbers[risk.name], reverse=self.comparison.startswith("<"))
+        worst = worst_first[0]
+        number = numbers[worst.name]
+        measure = self.measure or next(iter(worst.estimates))
+        of = f", the worst of {len(risks)}" if len(risks) > 1 else ""
+        above = " above its baseline" if self.relative_to == "baseline" else ""
+        sentence = (
+            f"{_title(worst)}, {measure}{of}: {_ENDS[self.bound]}{_text(number)}{above}; {self._asked()}.{beside}"
+        )
+        met = _holds(number, self.comparison, self.threshold)
+        return self._said("met" if met else "not met", sentence, number, self.threshold)
+
+    def _estimate(self, risk: Risk) -> Estimate | None:
+        """Return the measure that is asked for, or None where the risk has no such number."""
+        estimate = risk.estimates.get(self.measure) if self.measure else risk.headline
+        if self.outcome is not None:
+            return risk.headline
+        if estimate is None or math.isnan(getattr(estimate, self.bound)):
+            return None
+        if self.relative_to == "baseline" and math.isnan(estimate.baseline):
+            return None
+        return estimate
+
+    def _compared(self, risk: Risk) -> float:
+        estimate = self._estimate(risk)
+        if estimate is None:
+            return math.nan
+        number = float(getattr(estimate, self.bound))
+        return number - estimate.baseline if self.relative_to == "baseline" else number
+
+    def _why(self, asked: Sequence[Risk], unclear: Sequence[Risk]) -> str:
+        if unclear:
+            return f"{_named(unclear)} inconclusive"
+        if not asked:
+            return f"the audit made no attack that {self.risk!r} means"
+        refused = [risk for risk in asked if risk.outcome == "not applicable"]
+        if refused:
+            # a sentence within a sentence
+            why = refused[0].note.rstrip(".")
+            return f"{_title(refused[0])} could not be made ({why})" if why else f"{_title(refused[0])} was not made"
+        return f"no attack has a number for {self.measure or 'its measure'!r}"
+
+
+class GuaranteeGate(ThresholdGate):
+    """A gate on the differential privacy that was promised.
+
+    Attributes
+    ----------
+    guarantee
+        "epsilon" or "delta" of the release, or "holds": whether the record behind them was checked and is whole.
+    relative_to
+        For delta, "records": compared is delta times the number of real rows.
+    required
+        Whether the gate fails when there is no guarantee.
+    """
+
+    guarantee: Literal["epsilon", "delta", "holds"]
+    threshold: float = math.nan
+    relative_to: Literal["absolute", "records"] = "absolute"
+    required: bool = False
+
+    @model_validator(mode="after")
+    def _one_question(self) -> GuaranteeGate:
+        given = self.model_fields_set
+        if self.guarantee == "holds":
+            idle = [key for key in ("threshold", "comparison", "relative_to") if key in given]
+            if idle:
+                raise ValueError(f"{idle[0]!r} says nothing beside 'guarantee: holds': leave it out")
+        elif "threshold" not in given:
+            raise ValueError(f"a gate on {self.guarantee} needs a threshold")
+        if self.relative_to == "records" and self.guarantee != "delta":
+            raise ValueError("only delta can be relative to records")
+        return self
+
+    def verdict(self, audit: Audit) -> GateVerdict:
+        """Return whether the guarantee meets the gate."""
+        rule: Rule = "fail" if self.required else "pass"
+        promised = audit.guarantee
+        if promised is None:
+            return self._not_tested("no guarantee was handed in (--model, --ledger)", rule)
+        if promised.holds is False:
+            why = f": {promised.reasons[0].rstrip('.')}" if promised.reasons else ""
+            return self._said("not met", f"The guarantee of {promised.source} does not hold{why}.")
+        if self.guarantee == "holds":
+            if promised.holds is None:
+                return self._not_tested(f"{promised.source} alone cannot be checked, the model was not given", rule)
+            return self._said("met", f"The guarantee of {promised.source} was checked and holds.")
+        return self._compared(promised, audit.rows.get("real", 0), rule)
+
+    def _compared(self, promised: Guarantee, records: int, rule: Rule) -> GateVerdict:
+        own = float(getattr(promised, self.guarantee))
+        if math.isnan(own):
+            return self._not_tested(f"{promised.source} states no {self.guarantee}", rule)
+        number = own * records if self.relative_to == "records" else own
+        said = f"{self.guarantee} {own:.4g}"
+        if self.relative_to == "records":
+            said += f", times {records:,} rows {_text(number)}"
+        status: GateStatus = "met" if _holds(number, self.comparison, self.threshold) else "not met"
+        asked = f"{_WORDS[self.comparison]} {self.threshold:.4g} is asked for"
+        return self._said(status, f"{said}, by {promised.source}; {asked}.", number, self.threshold)
+
+
+class UtilityGate(ThresholdGate):
+    """A gate on a score of how good the table is; its keys mean what they mean in a suite.
+
+    Attributes
+    ----------
+    utility
+        Name of the score.
+    relative_to
+        "absolute", or the distance from the "ceiling" or "floor" of the score.
+    unit
+        Of that distance: "difference" or "ratio".
+    bound
+        Which number is compared: the value, or the low or high end of its interval.
+    required
+        Whether the gate fails when there is no such score.
+    """
+
+    utility: str
+    relative_to: Literal["absolute", "ceiling", "floor"] = "absolute"
+    unit: Literal["difference", "ratio"] = "difference"
+    bound: Literal["value", "low", "high"] = "value"
+    required: bool = False
+
+    @field_validator("utility")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        from synthkit.evaluation.metrics import METRICS
+
+        if name not in METRICS:
+            raise ValueError(unknown_name("score", name, METRICS))
+        return name
+
+    def verdict(self, audit: Audit) -> GateVerdict:
+        """Return whether the score meets the gate."""
+        gate = ScoreGate(
+            metric=self.utility,
+            comparison=self.comparison,
+            threshold=self.threshold,
+            relative_to=self.relative_to,
+            unit=self.unit,
+            bound=self.bound,
+            required=self.required,
+            reason=self.reason,
+        )
+        found = gate.verdict(audit.utility.get(self.utility))
+        status: dict[str, GateStatus] = {"fail": "not met", "not applicable": "not tested"}
+        sentence = found.sentence[:1].upper() + found.sentence[1:]
+        return self._said(status.get(found.status, "met"), sentence, found.value, found.threshold)
+
+
+class OverlapGate(ThresholdGate):
+    """A gate on rows or persons that are in both real tables: with too many of them the controls hide leaks.
+
+    Attributes
+    ----------
+    overlap
+        "excess": share of the held-out rows that are training rows, beyond what is expected; "share": that share;
+        "persons": number of persons in both tables.
+    not_tested
+        What it means when there are no held-out rows.
+    """
+
+    overlap: Literal["excess", "share", "persons"]
+    not_tested: Rule = "fail"
+
+    def verdict(self, audit: Audit) -> GateVerdict:
+        """Return whether the overlap meets the gate."""
+        if audit.overlap is None:
+            return self._not_tested("there are no held-out rows (--holdout)", self.not_tested)
+        if self.overlap == "persons" and audit.person is None:
+            return self._not_tested("no column names the person (--person)", self.not_tested)
+        number, said = self._measured(audit.overlap)
+        status: GateStatus = "met" if _holds(number, self.comparison, self.threshold) else "not met"
+        return self._said(status, f"{said}; {self._asked()}.", number, self.threshold)
+
+    def _measured(self, found: Overlap) -> tuple[float, str]:
+        if self.overlap == "persons":
+            return float(found.persons), f"{found.persons:,} persons have rows in both real tables"
+        share = f"{_text(found.share)} of the held-out rows are training rows too"
+        if self.overlap == "share":
+            return found.share, share
+        excess = found.share - found.expected
+        return excess, f"{share}, {_text(found.expected)} is expected: {_text(excess)} more"
+
+
+SUBJECTS: Mapping[str, type[Gate]] = {
+    "risk": RiskGate,
+    "guarantee": GuaranteeGate,
+    "utility": UtilityGate,
+    "overlap": OverlapGate,
+}
+"""The key that says what a gate is about, and the gate."""
+
+
+def _families() -> dict[str, Family]:
+    """Return the family of each attack by its name."""
+    return {**ON_DEMAND, **{name: attack.family for name, attack in ATTACKS.items()}}
+
+
+def _attacks(wanted: str) -> list[str]:
+    """Return the names of the attacks that a gate may mean."""
+    families = _families()
+    if wanted == _ALL.strip():
+        return list(families)
+    if wanted.startswith(_ALL):
+        return [name for name, family in families.items() if family == wanted.removeprefix(_ALL)]
+    name = wanted.partition(":")[0]
+    return [known for known in families if fnmatchcase(known, name)]
+
+
+def _matches(wanted: str, risk: Risk) -> bool:
+    if wanted == _ALL.strip() or wanted.startswith(_ALL):
+        return risk.attack in _attacks(wanted)
+    return risk.attack == wanted or fnmatchcase(risk.name, wanted) or fnmatchcase(risk.attack, wanted)
+
+
+def _title(risk: Risk) -> str:
+    title = ATTACKS[risk.attack].title if risk.attack in ATTACKS else risk.attack
+    said = f"{title} ({risk.subject})" if risk.subject else title
+    return said[:1].upper() + said[1:]
+
+
+def _titles(risks: Iterable[Risk]) -> str:
+    titles = [_title(risk) for risk in risks]
+    more = f" and {len(titles) - _MOST_NAMED} more" if len(titles) > _MOST_NAMED else ""
+    return ", ".join(titles[:_MOST_NAMED]) + more
+
+
+def _named(risks: Sequence[Risk]) -> str:
+    return f"{_titles(risks)} {'is' if len(risks) == 1 else 'are'}"
+
+
+def _holds(number: float, comparison: Comparison, threshold: float) -> bool:
+    match comparison:
+        case "<=":
+            return number <= threshold
+        case ">=":
+            return number >= threshold
+        case "<":
+            return number < threshold
+        case ">":
+            return number > threshold
+
+
+def _text(value: float) -> str:
+    """Return a number with three decimals, more where it is small."""
+    if 0 < abs(value) < 0.0001:
+        return f"{value:.2g}"
+    return f"{value:.4f}" if 0 < abs(value) < 0.1 else f"{value:.3f}"

@@ -1,0 +1,187 @@
+"""The readable form of an audit for a terminal: the verdict, what each attack found, and what that does not say."""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from synthkit.auditing.attacks import ATTACKS
+from synthkit.auditing.gates import ON_DEMAND
+from synthkit.auditing.policy import Policy
+from synthkit.auditing.records import Estimate, Outcome, Risk
+from synthkit.auditing.result import Audit, GateStatus
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_STATUSES: tuple[GateStatus, ...] = ("not met", "not tested", "met")
+_STATUS = len("not tested")
+_MOST_GROUPS = 3
+_SHORT: dict[Outcome, str] = {
+    "disclosure": "DISCLOSURE",
+    "no disclosure found": "none found",
+    "inconclusive": "inconclusive",
+    "not applicable": "not made",
+}
+_LIMITS = (
+    "An attack that finds nothing shows that this attacker found nothing in this table; others may. A bound for any"
+    " attacker needs a privacy budget.",
+    "This text tells of the real table and is confidential.",
+)
+
+
+def as_text(audit: Audit, *, width: int) -> str:
+    """Return the findings, the verdicts and the notes as text without colours.
+
+    Parameters
+    ----------
+    audit
+        What was found.
+    width
+        Width of the text in characters.
+    """
+    from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, no_color=True, highlight=False)
+    console.print(as_table(audit))
+    text = [line.rstrip() for line in stream.getvalue().splitlines()]
+    blocks = (verdict_lines(audit), list(_findings(audit)), [f"Note: {note}" for note in audit.notes], list(_LIMITS))
+    for block in blocks:
+        if block:
+            text.append("")
+        for line in block:
+            text += _wrapped(line, width)
+    squeezed = [line for position, line in enumerate(text) if line or (position and text[position - 1])]
+    return "\n".join(squeezed) + "\n"
+
+
+def as_table(audit: Audit) -> Table:
+    """Return the deciding measure of each attack as a rich table: value, interval, baseline, controls, outcome."""
+    from rich import box
+    from rich.table import Table
+
+    rows = audit.rows
+    title = (
+        f"Audit of {rows.get('synthetic', 0):,} synthetic rows made from {rows.get('real', 0):,} real rows"
+        f" ({rows.get('held-out', 0):,} held out)"
+    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("attack", overflow="fold")
+    table.add_column("measure\n(chance)", no_wrap=True)
+    for heading in ("value", "interval", "noisy\ncopies", "held-out\nrows"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    family = None
+    for risk in audit.risks.values():
+        own = _family(risk)
+        if family is not None and own != family:
+            table.add_section()
+        family = own
+        headline = risk.headline
+        measure = f"{next(iter(risk.estimates))} ({headline.baseline:g})" if headline.applies else ""
+        table.add_row(
+            _title(risk),
+            measure,
+            _number(headline.value),
+            f"{_number(headline.low)} to {_number(headline.high)}" if not math.isnan(headline.low) else "",
+            _control(risk.positive),
+            _control(risk.negative),
+            _SHORT[risk.outcome],
+        )
+    return table
+
+
+def verdict_lines(audit: Audit) -> list[str]:
+    """Return whether the policy is met and each gate on a line of its own, those that are not met first."""
+    if audit.policy is None:
+        return ["No policy: these are findings without a verdict."]
+    policy = Policy.model_validate(audit.policy)
+    failed, total = len(audit.failed), len(audit.verdicts)
+    untested = sum(verdict.status == "not tested" for verdict in audit.verdicts)
+    beside = f" ({untested} not tested, which the policy lets pass)" if untested else ""
+    if failed:
+        said = f"{failed} of {total} gates not met{beside}"
+    else:
+        said = f"all {total} gates met" if not untested else f"{total - untested} of {total} gates met{beside}"
+    lines = [f"Policy {policy.name!r}: {said}"]
+    for verdict in sorted(audit.verdicts, key=lambda verdict: _STATUSES.index(verdict.status)):
+        lines.append(f"{verdict.status:>{_STATUS}}  {verdict.gate}: {verdict.sentence}")
+    if policy.reviewer:
+        lines.append(f"To be signed by: {policy.reviewer}.")
+    expires = policy.expires(audit.created)
+    if expires is not None:
+        lines.append(f"Counts until {expires}, and no longer than the release, the model and the policy stay the same.")
+    return lines
+
+
+def _findings(audit: Audit) -> Iterator[str]:
+    """Yield what a reader should take away, one sentence or two each."""
+    yield _summary(audit)
+    for risk in audit.risks.values():
+        if risk.note and risk.outcome in ("inconclusive", "not applicable"):
+            yield f"- {_title(risk)}: {_SHORT[risk.outcome]}. {risk.note}"
+    exposure = audit.exposure
+    if exposure is not None and exposure.groups:
+        told = ", ".join(
+            f"{group.label} ({group.by}: {group.records:,} records, AUC {group.low:.3f} - {group.high:.3f})"
+            for group in exposure.groups[:_MOST_GROUPS]
+        )
+        yield f"- Most exposed groups: {told}."
+    promised = audit.guarantee
+    if promised is None:
+        yield "- No guarantee was handed in: everything above is evidence, nothing is proved."
+    else:
+        held = {None: "was not checked, as the model was not given", True: "holds", False: "does NOT hold"}
+        why = f" ({'; '.join(promised.reasons)})" if promised.reasons else ""
+        yield (
+            f"- Guarantee of {promised.source}: epsilon {promised.epsilon:.4g}, delta {promised.delta:.4g},"
+            f" {promised.adjacency}, unit {promised.unit!r}; it {held[promised.holds]}{why}."
+        )
+    scores = [f"{name} {_number(score.value)}" for name, score in audit.utility.items() if score.applies]
+    if scores:
+        yield f"- Usefulness: {', '.join(scores)}."
+    if audit.left_out:
+        yield "- No attack looked at: " + ", ".join(f"{name} ({why})" for name, why in audit.left_out.items()) + "."
+
+
+def _summary(audit: Audit) -> str:
+    """Return how many attacks ended how."""
+    outcomes = [risk.outcome for risk in audit.risks.values()]
+    made = [outcome for outcome in outcomes if outcome != "not applicable"]
+    if not made:
+        return "- No attack could be made: nothing is known about what this table discloses."
+    leaks = audit.disclosures
+    named = f" ({', '.join(_title(risk) for risk in leaks)})" if leaks else ""
+    said = "1 attack was made" if len(made) == 1 else f"{len(made)} attacks were made"
+    return (
+        f"- {said}: {len(leaks)} found a disclosure{named},"
+        f" {outcomes.count('no disclosure found')} found none, {outcomes.count('inconclusive')} inconclusive."
+    )
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Return a line as lines that fit, with what follows a mark or a status below each other."""
+    indent = 2 if line.startswith("- ") else _STATUS + 2 if line[:_STATUS].strip() in _STATUSES else 0
+    return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_on_hyphens=False) or [""]
+
+
+def _family(risk: Risk) -> str:
+    return ATTACKS[risk.attack].family if risk.attack in ATTACKS else ON_DEMAND.get(risk.attack, "")
+
+
+def _title(risk: Risk) -> str:
+    title = ATTACKS[risk.attack].title if risk.attack in ATTACKS else risk.attack
+    return f"{title} ({risk.subject})" if risk.subject else title
+
+
+def _control(estimate: Estimate | None) -> str:
+    return "" if estimate is None else _number(estimate.value)
+
+
+def _number(value: float) -> str:
+    """Return a number with three decimals, or a dash."""
+    return "-" if math.isnan(value) else f"{value:.3f}"

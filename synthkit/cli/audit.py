@@ -1,0 +1,264 @@
+"""``synthkit audit``: what a synthetic table discloses of the rows it was made from, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synthkit.cli.common import PATH, quiet_option
+from synthkit.cli.judging import check_outputs, metric_progress, text_width, words
+from synthkit.errors import GateError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthkit.auditing import Audit
+
+_NO_POLICY = "none"
+_MOST_NAMED = 4
+
+
+def _check(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Compare the files of a manifest with what they were, and end."""
+    if path is None or context.resilient_parsing:
+        return
+    from synthkit.auditing.manifest import check_manifest
+
+    found = check_manifest(path)
+    for file in found.files:
+        click.echo(f"{file.state:<9}  {file.part}: {file.path}")
+    click.echo(f"SHA-256 of this manifest: {found.sha256}")
+    click.echo("Nothing above means anything unless this is the digest that was kept elsewhere.")
+    if found.policy:
+        click.echo(f"Policy {found.policy!r}: {'passed' if found.passed else 'not passed'} when the audit was made.")
+    if found.expires is not None:
+        click.echo(f"The audit {'counted' if found.expired else 'counts'} until {found.expires}.")
+    if found.wrong:
+        listed = ", ".join(f"{file.path} is {file.state}" for file in found.wrong[:_MOST_NAMED])
+        more = f" and {len(found.wrong) - _MOST_NAMED} more" if len(found.wrong) > _MOST_NAMED else ""
+        raise GateError(
+            f"the manifest '{path}' does not hold: {listed}{more}",
+            remedy="Fetch the files as they were, or audit again.",
+        )
+    if found.expired:
+        raise GateError(f"the audit of '{path}' counted until {found.expires}", remedy="Make it again.")
+    context.exit()
+
+
+@click.command()
+@click.argument("real_path", metavar="REAL", type=PATH)
+@click.argument("synthetic_path", metavar="SYNTHETIC", type=PATH)
+@click.option(
+    "--holdout", "holdout_path", metavar="FILE", type=PATH, help="Real rows that the generator never saw: the control."
+)
+@click.option(
+    "--policy",
+    metavar="NAME|FILE",
+    default="internal-test-data",
+    show_default=True,
+    help="What has to hold: internal-test-data, research-sharing, public-release, a YAML file, or none.",
+)
+@click.option(
+    "--quasi-identifiers",
+    metavar="COL,COL",
+    multiple=True,
+    help="Columns that an attacker may know of a person. May be given several times.",
+)
+@click.option(
+    "--sensitive",
+    metavar="COL",
+    multiple=True,
+    help="A column that an attacker wants to learn. May be given several times.",
+)
+@click.option("--person", metavar="COL", help="The column that names the person, where persons have several rows.")
+@click.option("--target", metavar="COL", help="The column that models of the utility scores predict.")
+@click.option("--model", "model_path", metavar="FILE", type=PATH, help="The model that made SYNTHETIC: its guarantee.")
+@click.option("--ledger", "ledger_path", metavar="FILE", type=PATH, help="The ledger of the data: all its releases.")
+@click.option(
+    "--shadow",
+    metavar="K",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Fit K models like --model, each to half of the rows, to attack the most exposed records. Slow.",
+)
+@click.option("--raw-rows", is_flag=True, help="Put the most exposed real rows themselves into the reports.")
+@click.option(
+    "--report",
+    "reports",
+    metavar="FILE",
+    type=PATH,
+    multiple=True,
+    help="Write a report: .html (to print and sign), .md or .json. May be given several times.",
+)
+@click.option("--json", "json_path", metavar="FILE", type=PATH, help="Write everything as JSON too.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of every draw.")
+@click.option(
+    "--check",
+    metavar="MANIFEST",
+    type=PATH,
+    is_eager=True,
+    expose_value=False,
+    callback=_check,
+    help="Audit nothing: say whether the files of an earlier audit are what they were.",
+)
+@quiet_option
+def command(
+    real_path: Path,
+    synthetic_path: Path,
+    holdout_path: Path | None,
+    policy: str,
+    quasi_identifiers: tuple[str, ...],
+    sensitive: tuple[str, ...],
+    person: str | None,
+    target: str | None,
+    model_path: Path | None,
+    ledger_path: Path | None,
+    shadow: int,
+    raw_rows: bool,
+    reports: tuple[Path, ...],
+    json_path: Path | None,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Attack SYNTHETIC, made from REAL by whatever tool, and hold what it discloses against a policy.
+
+    Every attack is also made on noisy copies of REAL, which it must catch, and on held-out rows, which it must not. So
+    without --holdout no attack is made, and no policy that asks for one is met. The exit code is 3 when a gate is not
+    met. Beside the first report lies a manifest with the SHA-256 of every file.
+
+    \b
+    synthkit audit train.csv synthetic.csv --holdout holdout.csv --sensitive income --report audit.html
+    synthkit audit --check audit.manifest.json
+    """
+    given = {
+        "real": real_path,
+        "synthetic": synthetic_path,
+        "held-out": holdout_path,
+        "model": model_path,
+        "ledger": ledger_path,
+        "policy": _file(policy),
+    }
+    inputs = {part: path for part, path in given.items() if path is not None}
+    written = (*reports, *((json_path,) if json_path is not None else ()))
+    manifest = _check_places(reports, json_path, written, inputs)
+
+    from synthkit.auditing.policy import load_policy
+
+    gates = None if policy == _NO_POLICY else load_policy(policy)
+
+    from synthkit.io import read_table
+
+    tables = {part: read_table(inputs[part]) for part in ("real", "synthetic", "held-out") if part in inputs}
+
+    import dataclasses
+
+    from synthkit.auditing.audit import audit
+    from synthkit.evaluation.provenance import describe_run
+
+    with metric_progress(quiet=quiet, doing="auditing") as progress:
+        found = audit(
+            tables["real"],
+            tables["synthetic"],
+            holdout=tables.get("held-out"),
+            policy=gates,
+            quasi_identifiers=_columns(quasi_identifiers, tables["real"]),
+            sensitive=sensitive,
+            person=person,
+            target=target,
+            model=model_path,
+            ledger=ledger_path,
+            shadow=shadow,
+            seed=seed,
+            raw_rows=raw_rows,
+            progress=progress,
+        )
+    provenance = {**found.provenance, **describe_run(words(), inputs, seed=seed)}
+    _publish(dataclasses.replace(found, provenance=provenance), reports, json_path, inputs, manifest, quiet)
+    _refuse(found)
+
+
+def _file(policy: str) -> Path | None:
+    """Return the path of a policy that is a file of the user; names of shipped ones come first."""
+    from synthkit.auditing.policy import POLICIES
+
+    return None if policy == _NO_POLICY or policy in POLICIES or not Path(policy).is_file() else Path(policy)
+
+
+def _check_places(
+    reports: Sequence[Path], json_path: Path | None, written: Sequence[Path], inputs: Mapping[str, Path]
+) -> Path | None:
+    """Refuse what cannot be written before anything is read; return where the manifest will lie."""
+    check_outputs(reports, json_path, list(inputs.values()))
+    if not written:
+        return None
+    from synthkit.archive import check_output
+    from synthkit.auditing.manifest import manifest_path
+
+    manifest = manifest_path(written[0])
+    if manifest in written:
+        raise InputError(
+            f"'{manifest}' is named as an output, and the manifest goes there", remedy="Name another file."
+        )
+    check_output(manifest, inputs=list(inputs.values()))
+    return manifest
+
+
+def _columns(given: Iterable[str], real: pd.DataFrame) -> tuple[str, ...]:
+    """Return columns that were given one by one or with commas; a column may have a comma in its name."""
+    names = set(map(str, real.columns))
+    split = (part for word in given for part in ((word,) if word in names else word.split(",")))
+    return tuple(dict.fromkeys(part.strip() for part in split if part.strip()))
+
+
+def _publish(
+    found: Audit,
+    reports: Sequence[Path],
+    json_path: Path | None,
+    inputs: Mapping[str, Path],
+    manifest: Path | None,
+    quiet: bool,
+) -> None:
+    """Write what was found to every file that was asked for, then the manifest, and show it unless quiet."""
+    from synthkit.archive import atomic_path
+
+    if reports:
+        from synthkit.auditing.report import write_report
+
+        for report in reports:
+            write_report(found, report)
+    if json_path is not None:
+        with atomic_path(json_path) as temporary:
+            temporary.write_text(found.to_json(), encoding="utf-8")
+    digest = ""
+    if manifest is not None:
+        from synthkit.auditing.manifest import write_manifest
+
+        digest = write_manifest(manifest, (*reports, *((json_path,) if json_path is not None else ())), found, inputs)
+    if quiet:
+        return
+    click.echo(found.to_text(width=text_width()), nl=False)
+    if manifest is not None:
+        click.echo(f"\nManifest {manifest}, SHA-256 {digest}\nKeep this digest where nobody can change it.")
+
+
+def _refuse(found: Audit) -> None:
+    """Raise with exit code 3 when gates of the policy are not met."""
+    failed = [verdict.gate for verdict in found.failed]
+    if not failed:
+        return
+    more = f" and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
+    name = (found.policy or {}).get("name", "")
+    made = [risk for risk in found.risks.values() if risk.outcome != "not applicable"]
+    remedy = "See the verdict above, or pass --policy none for findings without one."
+    if not made:
+        remedy = "No attack could be made: pass real rows that the generator never saw with --holdout."
+    gates = f"{len(failed)} gates" if len(failed) > 1 else "1 gate"
+    verb = "are" if len(failed) > 1 else "is"
+    raise GateError(
+        f"{gates} of the policy {name!r} {verb} not met: {', '.join(failed[:_MOST_NAMED])}{more}",
+        remedy=remedy,
+    )
