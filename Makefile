@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench bench-privacy audit browser
+.PHONY: help venv demo test lint bench bench-privacy bench-audit audit browser
 
 help: ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -46,6 +46,10 @@ bench: $(READY) ## measure against peers (hours; SYNTHKIT_DATA names the folder 
 bench-privacy: $(READY) ## measure fits under a budget against AIM, MST and dpmm (hours; SYNTHKIT_DATA as above)
 	$(BIN)/python evaluation/benchmarks/privacy.py
 	$(BIN)/python evaluation/benchmarks/ghost.py
+
+bench-audit: $(READY) ## audit releases of known quality: the evidence in privacy/audits/ (minutes; SYNTHKIT_DATA as above)
+	$(BIN)/python evaluation/benchmarks/audits.py
+	$(BIN)/python evaluation/benchmarks/anonymeter_agreement.py
 
 audit: $(READY) ## audit the privacy of the code itself with canaries (minutes)
 	$(BIN)/python evaluation/benchmarks/audit.py --repetitions 20
