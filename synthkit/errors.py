@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+from synthkit.visible import one_line
+
 _MOST_LISTED = 10
 
 
@@ -34,7 +36,7 @@ class SynthkitError(Exception):
     def __str__(self) -> str:
         """Return "what. remedy" in one line."""
         if not self.remedy:
-            return _one_line(self.what)
+            return one_line(self.what)
         return f"{_sentence(self.what)} {_sentence(self.remedy[:1].upper() + self.remedy[1:])}"
 
 
@@ -118,12 +120,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     return by_folded[matches[0]] if matches else None
 
 
-def _one_line(text: str) -> str:
-    """Put a text on one line: an error is read in logs, one line each."""
-    return " ".join(text.split())
-
-
 def _sentence(text: str) -> str:
     """Put a text on one line and end it with a full stop, unless it ends already."""
-    line = _one_line(text)
+    line = one_line(text)
     return line if line.endswith((".", "?", "!")) else line + "."

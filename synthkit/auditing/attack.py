@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +40,8 @@ class Attack:
         What a case must have; otherwise the attack is not run and says what it lacks.
     control_noise
         Noise on the numbers of its positive control, in standard deviations: 0 for attacks that look for equal values.
+    subjects
+        The subjects of its risks on a case, one text each: so many intervals of each measure hold together.
     run
         Returns one risk for each subject (often one), not yet judged by controls. Each has all measures.
     """
@@ -55,3 +57,4 @@ class Attack:
     run: Callable[[AuditCase], tuple[Risk, ...]]
     needs: tuple[Need, ...] = ("holdout",)
     control_noise: float = 0.01
+    subjects: Callable[[AuditCase], Sequence[str]] = lambda case: ("",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,6 +141,7 @@ def audit(
         exposure = None
         if case is not None:
             exposure = find_exposure(case, risks, raw_rows=raw_rows, original=real.iloc[tables.members])
+            notes += _other_source(risks)
         else:
             notes.append(_copies(tables))
         tell("utility")
@@ -199,8 +200,8 @@ def attack_all(
     for attack in chosen:
         if _lacks(attack, case) is not None:
             continue
-        subjects = max(1, len(case.sensitive)) if attack.family == "attribute" else 1
-        intervals[attack.family] = intervals.get(attack.family, 0) + subjects * len(attack.measures)
+        together = len(attack.subjects(case)) * len(attack.measures)
+        intervals[attack.family] = intervals.get(attack.family, 0) + together
     negative = case.negative_control()
     leaky = {noise: case.positive_control(noise) for noise in {attack.control_noise for attack in chosen}}
     risks: dict[str, Risk] = {}
@@ -235,7 +236,8 @@ def shadow_models(model: str | Path, models: int, tell: Callable[[str], None]) -
     Raises
     ------
     InputError
-        There are too few to have each target in one and out of another.
+        There are too few to have each target in one and out of another, or the model protects persons with several
+        rows: shadow models do not see whose row is whose.
     ModelFileError
         The file is no model of a table.
     """
@@ -244,11 +246,18 @@ def shadow_models(model: str | Path, models: int, tell: Callable[[str], None]) -
             f"the number of shadow models is {models}, expected at least {FEWEST_SHADOWS}",
             remedy="each target is in one half of them and out of the other",
         )
+    from synthkit.privacy.budget import ROW
     from synthkit.tables.gan import TableGAN
 
     fitted = TableGAN.load(model)
     settings = fitted.get_params() | {"verbose": False, "log": None, "ledger": None}
     declared = None if fitted.privacy is None else fitted.schema_
+    if fitted.privacy is not None and fitted.privacy.unit != ROW:
+        raise InputError(
+            f"the model protects the rows of one {fitted.privacy.unit!r} together, and shadow models are made for "
+            "single rows",
+            remedy="give --shadow 0; the other attacks can be made",
+        )
 
     def release(frame: pd.DataFrame, rows: int, number: int) -> pd.DataFrame:
         tell(f"shadow model {number + 1} of {models}")
@@ -276,6 +285,17 @@ def _lacks(attack: Attack, case: AuditCase) -> Need | None:
         "shadow models": case.shadow is not None,
     }
     return next((need for need in attack.needs if not given[need]), None)
+
+
+def _other_source(risks: Mapping[str, Risk]) -> list[str]:
+    """Whether held-out rows lie nearer to other held-out rows than real ones do, which needs no release to be seen."""
+    control = risks["nearest"].negative
+    if control is None or not control.high < control.baseline:
+        return []
+    return [
+        "The held-out rows lie nearer to one another than the real rows lie to them: the two tables are not of the "
+        "same source. An attack may take that difference for a leak, or overlook a leak because of it."
+    ]
 
 
 def _copies(tables: ReadTables) -> str:

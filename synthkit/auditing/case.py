@@ -69,9 +69,9 @@ class AuditCase:
     Attributes
     ----------
     view
-        How columns are read, learned from the training rows.
+        How columns are read, learned from the training and the held-out rows.
     train
-        All rows that the generator learned from.
+        All rows that the generator learned from; those of the positive control are the members.
     holdout
         Rows of the same source that it never saw: `nonmembers` and `reference` together.
     synthetic
@@ -145,12 +145,12 @@ class AuditCase:
     @property
     def synthetic_points(self) -> npt.NDArray[np.float32]:
         """Synthetic rows in the view for distances, shape [rows, features]; at most `limits.synthetic`."""
-        return self.share("synthetic points", lambda: self.view.linear(self._some(self.synthetic, "synthetic").coded))
+        return self.share("synthetic points", lambda: self.view.linear(self.some("synthetic").coded))
 
     @property
     def reference_points(self) -> npt.NDArray[np.float32]:
         """Reference rows in the view for distances, shape [rows, features]; at most `limits.reference`."""
-        return self.share("reference points", lambda: self.view.linear(self._some(self.reference, "reference").coded))
+        return self.share("reference points", lambda: self.view.linear(self.some("reference").coded))
 
     def to_synthetic(self) -> Neighbours:
         """Return the nearest synthetic rows of each target; searched once for all attacks."""
@@ -171,7 +171,13 @@ class AuditCase:
         case = self._smaller()
         rng = self.generator("positive control")
         frame = noisy_copies(case.members.frame, len(case.members), rng, noise=noise)
-        return replace(case, synthetic=Rows(frame, self.view.code(frame)), role="positive control", _shared={})
+        return replace(
+            case,
+            train=case.members,
+            synthetic=Rows(frame, self.view.code(frame)),
+            role="positive control",
+            _shared={},
+        )
 
     def negative_control(self) -> AuditCase:
         """Return the case in which one half of the reference rows plays the synthetic table."""
@@ -200,8 +206,10 @@ class AuditCase:
         )
         return replace(self, members=members, nonmembers=nonmembers, limits=limits, _shared={})
 
-    def _some(self, rows: Rows, kind: Literal["synthetic", "reference"]) -> Rows:
-        most = getattr(self.limits, kind)
+    def some(self, kind: Literal["synthetic", "reference"]) -> Rows:
+        """Return the synthetic or reference rows in which neighbours are searched: at most as many as the limit."""
+        rows: Rows = getattr(self, kind)
+        most: int = getattr(self.limits, kind)
         if len(rows) <= most:
             return rows
         return rows.take(np.sort(self.generator(f"{kind} rows").permutation(len(rows))[:most]))

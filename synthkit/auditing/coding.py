@@ -8,6 +8,8 @@ import numpy.typing as npt
 from synthkit.evaluation.case import Rows
 from synthkit.evaluation.view import CodedTable, TableView
 
+_MOST_KEYS = 2**62  # before keys are numbered anew, so that their product with a number never overflows
+
 
 def jointly_coded(view: TableView, *tables: Rows) -> tuple[CodedTable, ...]:
     """Return the tables with codes in which equal labels are equal across tables, and others are not.
@@ -22,14 +24,18 @@ def jointly_coded(view: TableView, *tables: Rows) -> tuple[CodedTable, ...]:
     tables
         Rows of the view.
     """
-    codes = [rows.coded.codes.copy() for rows in tables]
+    codes = [rows.coded.codes for rows in tables]
     for position, (name, known) in enumerate(zip(view.categorical, view.n_labels, strict=True)):
         more: dict[str, int] = {}
-        for rows, coded in zip(tables, codes, strict=True):
-            strange = np.flatnonzero(coded[:, position] >= known)
-            if len(strange):
-                texts = view.target(rows.frame.iloc[strange], name)
-                coded[strange, position] = [more.setdefault(str(text), known + len(more)) for text in texts]
+        for number, rows in enumerate(tables):
+            strange = np.flatnonzero(codes[number][:, position] >= known)
+            if not len(strange):
+                continue
+            # copied only where a label is coded anew: wide tables are large
+            if codes[number] is rows.coded.codes:
+                codes[number] = rows.coded.codes.copy()
+            texts = view.target(rows.frame.iloc[strange], name)
+            codes[number][strange, position] = [more.setdefault(str(text), known + len(more)) for text in texts]
     return tuple(CodedTable(rows.coded.numbers, coded) for rows, coded in zip(tables, codes, strict=True))
 
 
@@ -48,16 +54,24 @@ def key_numbers(view: TableView, columns: tuple[str, ...], *tables: CodedTable) 
         Tables that are coded jointly.
     """
     total = sum(len(table) for table in tables)
-    keys = np.zeros(total, dtype=np.int64)
+    keys, size = np.zeros(total, dtype=np.int64), 1
     for name in columns:
         if name in view.numeric:
             place = view.numeric.index(name)
             values = np.concatenate([table.numbers[:, place] for table in tables])
+            numbered = np.unique(values, return_inverse=True)[1].astype(np.int64)
         else:
             place = view.categorical.index(name)
-            values = np.concatenate([table.codes[:, place] for table in tables])
-        numbered = np.unique(values, return_inverse=True)[1].astype(np.int64)
-        # numbered anew after each column, so that the product of two numbers never overflows
-        keys = np.unique(keys * (int(numbered.max(initial=0)) + 1) + numbered, return_inverse=True)[1].astype(np.int64)
+            numbered = np.concatenate([table.codes[:, place] for table in tables])
+        values_here = int(numbered.max(initial=0)) + 1
+        if size * values_here > _MOST_KEYS:
+            keys, size = _renumbered(keys)
+        keys, size = keys * values_here + numbered, size * values_here
     ends = np.cumsum([len(table) for table in tables])[:-1]
-    return tuple(np.split(keys, ends))
+    return tuple(np.split(_renumbered(keys)[0], ends))
+
+
+def _renumbered(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+    """Return keys as numbers from 0 without a gap, and how many different ones there are."""
+    numbers = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    return numbers, int(numbers.max(initial=-1)) + 1

@@ -82,7 +82,8 @@ def find_exposure(
     strongest = min(made, key=lambda risk: (-risk.headline.low, risk.attack))
     scores = membership_scores(case, strongest.attack)
     candidates = [group for group in _groups(case) if _large(group, case)]
-    confidence = adjusted(case.confidence, len(candidates))
+    # the strongest attack was chosen by what it found, so that the intervals must hold whichever it is
+    confidence = adjusted(case.confidence, len(candidates) * len(made))
     weights = exposed_weights(scores[case.is_member])
     found = [_exposed(group, case, scores, weights, confidence) for group in candidates]
     found.sort(key=lambda group: (-group.low, -group.auc, group.by, group.label))

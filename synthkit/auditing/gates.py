@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from synthkit.auditing.attack import Family
 from synthkit.auditing.attacks import ATTACKS
+from synthkit.auditing.gate_words import (
+    ALL,
+    Comparison,
+    attacks_meant,
+    family_of_attack,
+    holds,
+    is_meant,
+    number_text,
+    said_of,
+    threshold_text,
+    title_of,
+    titles_of,
+)
 from synthkit.auditing.records import Estimate, Risk
 from synthkit.auditing.result import Audit, GateStatus, GateVerdict, Guarantee, Overlap
 from synthkit.errors import unknown_name
 from synthkit.evaluation.suite import Gate as ScoreGate
 
 Rule = Literal["fail", "pass"]
-Comparison = Literal["<=", ">=", "<", ">"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-# Attacks that are made only on demand and are not in the registry.
-ON_DEMAND: Mapping[str, Family] = {"shadow": "membership"}
 _WORDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 _ENDS = {"value": "", "low": "lower end ", "high": "upper end "}
-_ALL = "all "
-_MOST_NAMED = 3
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 
 
 class Gate(BaseModel):
@@ -86,8 +95,8 @@ class ThresholdGate(Gate):
             raise ValueError(f"a threshold must be a finite number, got {value}")
         return value
 
-    def _asked(self, threshold: float | None = None) -> str:
-        return f"{_WORDS[self.comparison]} {_text(self.threshold if threshold is None else threshold)} is asked for"
+    def _asked(self, *, share: bool = False) -> str:
+        return f"{_WORDS[self.comparison]} {threshold_text(self.threshold, share=share)} is asked for"
 
 
 class RiskGate(ThresholdGate):
@@ -123,15 +132,15 @@ class RiskGate(ThresholdGate):
     @field_validator("risk")
     @classmethod
     def _known(cls, risk: str) -> str:
-        groups = [_ALL.strip(), *(f"{_ALL}{family}" for family in FAMILIES)]
-        if risk not in groups and not _attacks(risk):
-            raise ValueError(unknown_name("risk", risk, [*_families(), *groups]))
+        groups = [ALL.strip(), *(f"{ALL}{family}" for family in FAMILIES)]
+        if risk not in groups and not attacks_meant(risk):
+            raise ValueError(unknown_name("risk", risk, [*family_of_attack(), *groups]))
         return risk
 
     @field_validator("measure")
     @classmethod
     def _of_these_attacks(cls, measure: str, info: ValidationInfo) -> str:
-        attacks = [ATTACKS[name] for name in _attacks(info.data.get("risk", "")) if name in ATTACKS]
+        attacks = [ATTACKS[name] for name in attacks_meant(info.data.get("risk", "")) if name in ATTACKS]
         known = {name: None for attack in attacks for name in attack.measures}
         if known and measure not in known:
             raise ValueError(unknown_name("measure", measure, known))
@@ -150,17 +159,17 @@ class RiskGate(ThresholdGate):
 
     def verdict(self, audit: Audit) -> GateVerdict:
         """Return whether what the attacks found meets the gate."""
-        asked = [risk for risk in audit.risks.values() if _matches(self.risk, risk)]
+        asked = [risk for risk in audit.risks.values() if is_meant(self.risk, risk)]
         made = [risk for risk in asked if risk.outcome != "not applicable" and self._estimate(risk) is not None]
         unclear = [risk for risk in made if risk.outcome == "inconclusive"]
         clear = [risk for risk in made if risk.outcome != "inconclusive"]
-        beside = f" {_named(unclear)} inconclusive and passed over." if unclear and self.inconclusive == "pass" else ""
+        beside = f" {said_of(unclear)} inconclusive and passed over." if unclear and self.inconclusive == "pass" else ""
         found = self._found(clear, beside) if clear else None
         if found is not None and found.status == "not met":
             return found
         if unclear and self.inconclusive == "fail":
             why = unclear[0].note.rstrip(".")
-            return self._said("not met", f"{_named(unclear)} inconclusive" + (f": {why}." if why else "."))
+            return self._said("not met", f"{said_of(unclear)} inconclusive" + (f": {why}." if why else "."))
         return found if found is not None else self._not_tested(self._why(asked, unclear), self.not_tested)
 
     def _found(self, risks: Sequence[Risk], beside: str) -> GateVerdict:
@@ -168,19 +177,21 @@ class RiskGate(ThresholdGate):
         if self.outcome is not None:
             leaks = [risk for risk in risks if risk.outcome == "disclosure"]
             if leaks:
-                return self._said("not met", f"Disclosure found by {_titles(leaks)}.{beside}")
-            return self._said("met", f"No disclosure found by {_titles(risks)}.{beside}")
+                return self._said("not met", f"Disclosure found by {titles_of(leaks)}.{beside}")
+            return self._said("met", f"No disclosure found by {titles_of(risks)}.{beside}")
         numbers = {risk.name: self._compared(risk) for risk in risks}
         worst_first = sorted(risks, key=lambda risk: numbers[risk.name], reverse=self.comparison.startswith("<"))
         worst = worst_first[0]
         number = numbers[worst.name]
         measure = self.measure or next(iter(worst.estimates))
+        share = "auc" not in measure.lower()
         of = f", the worst of {len(risks)}" if len(risks) > 1 else ""
         above = " above its baseline" if self.relative_to == "baseline" else ""
         sentence = (
-            f"{_title(worst)}, {measure}{of}: {_ENDS[self.bound]}{_text(number)}{above}; {self._asked()}.{beside}"
+            f"{title_of(worst)}, {measure}{of}: {_ENDS[self.bound]}"
+            f"{number_text(number, self.threshold, share=share)}{above}; {self._asked(share=share)}.{beside}"
         )
-        met = _holds(number, self.comparison, self.threshold)
+        met = holds(number, self.comparison, self.threshold)
         return self._said("met" if met else "not met", sentence, number, self.threshold)
 
     def _estimate(self, risk: Risk) -> Estimate | None:
@@ -203,14 +214,16 @@ class RiskGate(ThresholdGate):
 
     def _why(self, asked: Sequence[Risk], unclear: Sequence[Risk]) -> str:
         if unclear:
-            return f"{_named(unclear)} inconclusive"
+            return f"{said_of(unclear)} inconclusive"
         if not asked:
             return f"the audit made no attack that {self.risk!r} means"
         refused = [risk for risk in asked if risk.outcome == "not applicable"]
         if refused:
             # a sentence within a sentence
             why = refused[0].note.rstrip(".")
-            return f"{_title(refused[0])} could not be made ({why})" if why else f"{_title(refused[0])} was not made"
+            return (
+                f"{title_of(refused[0])} could not be made ({why})" if why else f"{title_of(refused[0])} was not made"
+            )
         return f"no attack has a number for {self.measure or 'its measure'!r}"
 
 
@@ -267,8 +280,8 @@ class GuaranteeGate(ThresholdGate):
         number = own * records if self.relative_to == "records" else own
         said = f"{self.guarantee} {own:.4g}"
         if self.relative_to == "records":
-            said += f", times {records:,} rows {_text(number)}"
-        status: GateStatus = "met" if _holds(number, self.comparison, self.threshold) else "not met"
+            said += f", times {records:,} rows {number:.4g}"
+        status: GateStatus = "met" if holds(number, self.comparison, self.threshold) else "not met"
         asked = f"{_WORDS[self.comparison]} {self.threshold:.4g} is asked for"
         return self._said(status, f"{said}, by {promised.source}; {asked}.", number, self.threshold)
 
@@ -319,7 +332,7 @@ class UtilityGate(ThresholdGate):
         )
         found = gate.verdict(audit.utility.get(self.utility))
         status: dict[str, GateStatus] = {"fail": "not met", "not applicable": "not tested"}
-        sentence = found.sentence[:1].upper() + found.sentence[1:]
+        sentence = _MINUS.sub("−", found.sentence[:1].upper() + found.sentence[1:])
         return self._said(status.get(found.status, "met"), sentence, found.value, found.threshold)
 
 
@@ -345,17 +358,22 @@ class OverlapGate(ThresholdGate):
         if self.overlap == "persons" and audit.person is None:
             return self._not_tested("no column names the person (--person)", self.not_tested)
         number, said = self._measured(audit.overlap)
-        status: GateStatus = "met" if _holds(number, self.comparison, self.threshold) else "not met"
-        return self._said(status, f"{said}; {self._asked()}.", number, self.threshold)
+        status: GateStatus = "met" if holds(number, self.comparison, self.threshold) else "not met"
+        asked = self._asked(share=self.overlap != "persons")
+        return self._said(status, f"{said}; {asked}.", number, self.threshold)
 
     def _measured(self, found: Overlap) -> tuple[float, str]:
         if self.overlap == "persons":
-            return float(found.persons), f"{found.persons:,} persons have rows in both real tables"
-        share = f"{_text(found.share)} of the held-out rows are training rows too"
+            one = found.persons == 1
+            who = "1 person has" if one else f"{found.persons:,} persons have"
+            return float(found.persons), f"{who} rows in both real tables"
+        own = self.threshold if self.overlap == "share" else math.nan
+        share = f"{number_text(found.share, own, share=True)} of the held-out rows equal a training row"
         if self.overlap == "share":
             return found.share, share
         excess = found.share - found.expected
-        return excess, f"{share}, {_text(found.expected)} is expected: {_text(excess)} more"
+        expected, more = number_text(found.expected, share=True), number_text(excess, self.threshold, share=True)
+        return excess, f"{share}, {expected} would by chance: {more} beyond that"
 
 
 SUBJECTS: Mapping[str, type[Gate]] = {
@@ -365,60 +383,3 @@ SUBJECTS: Mapping[str, type[Gate]] = {
     "overlap": OverlapGate,
 }
 """The key that says what a gate is about, and the gate."""
-
-
-def _families() -> dict[str, Family]:
-    """Return the family of each attack by its name."""
-    return {**ON_DEMAND, **{name: attack.family for name, attack in ATTACKS.items()}}
-
-
-def _attacks(wanted: str) -> list[str]:
-    """Return the names of the attacks that a gate may mean."""
-    families = _families()
-    if wanted == _ALL.strip():
-        return list(families)
-    if wanted.startswith(_ALL):
-        return [name for name, family in families.items() if family == wanted.removeprefix(_ALL)]
-    name = wanted.partition(":")[0]
-    return [known for known in families if fnmatchcase(known, name)]
-
-
-def _matches(wanted: str, risk: Risk) -> bool:
-    if wanted == _ALL.strip() or wanted.startswith(_ALL):
-        return risk.attack in _attacks(wanted)
-    return risk.attack == wanted or fnmatchcase(risk.name, wanted) or fnmatchcase(risk.attack, wanted)
-
-
-def _title(risk: Risk) -> str:
-    title = ATTACKS[risk.attack].title if risk.attack in ATTACKS else risk.attack
-    said = f"{title} ({risk.subject})" if risk.subject else title
-    return said[:1].upper() + said[1:]
-
-
-def _titles(risks: Iterable[Risk]) -> str:
-    titles = [_title(risk) for risk in risks]
-    more = f" and {len(titles) - _MOST_NAMED} more" if len(titles) > _MOST_NAMED else ""
-    return ", ".join(titles[:_MOST_NAMED]) + more
-
-
-def _named(risks: Sequence[Risk]) -> str:
-    return f"{_titles(risks)} {'is' if len(risks) == 1 else 'are'}"
-
-
-def _holds(number: float, comparison: Comparison, threshold: float) -> bool:
-    match comparison:
-        case "<=":
-            return number <= threshold
-        case ">=":
-            return number >= threshold
-        case "<":
-            return number < threshold
-        case ">":
-            return number > threshold
-
-
-def _text(value: float) -> str:
-    """Return a number with three decimals, more where it is small."""
-    if 0 < abs(value) < 0.0001:
-        return f"{value:.2g}"
-    return f"{value:.4f}" if 0 < abs(value) < 0.1 else f"{value:.3f}"

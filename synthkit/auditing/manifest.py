@@ -65,7 +65,7 @@ class ManifestCheck:
     policy
         Name of the policy; empty without one.
     passed
-        Whether its gates were met; None without a policy.
+        Whether its gates were met; None without a policy or a gate.
     expires
         Last day on which the audit counts; None for no end.
     expired
@@ -131,7 +131,7 @@ def write_manifest(
         "created": audit.created,
         "audit": {"format": AUDIT_FORMAT, "sha256": digest(audit)},
         "policy": "" if policy is None else policy.name,
-        "passed": None if policy is None else audit.passed,
+        "passed": audit.passed if policy is not None and audit.verdicts else None,
         "expires": None if expires is None else expires.isoformat(),
         "reports": [_entry(part, file, path) for part, file in reports],
         "inputs": [_entry(part, file, path, read.get(part, {}).get("sha256")) for part, file in (inputs or {}).items()],
@@ -165,7 +165,9 @@ def check_manifest(path: Path, *, today: date | None = None) -> ManifestCheck:
             for entry in content[kind]
         )
         expires = None if content["expires"] is None else date.fromisoformat(content["expires"])
-        passed = None if content["passed"] is None else bool(content["passed"])
+        passed = content["passed"]
+        if passed is not None and not isinstance(passed, bool):
+            raise TypeError
         audit, policy = str(content["audit"]["sha256"]), str(content["policy"])
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, "an entry is missing or has another form") from error
@@ -205,7 +207,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], str]:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"cannot read the manifest '{path}': {reason}", remedy="Check the path.") from error
     try:
-        content = json.loads(data)
+        content = json.loads(data.decode("utf-8", "surrogateescape"))  # as names of files are written
     except (ValueError, RecursionError) as error:
         raise _damaged(path, "it is not JSON") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -58,14 +58,14 @@ def nearest(points: npt.NDArray[np.float32], base: npt.NDArray[np.float32], k: i
     """
     k = min(k, len(base))
     candidates = min(k + _SPARE, len(base))
-    table, moved = _centred(points, base)
+    table, middle = _centred(base)
     squares = table.square().sum(1)
     block = max(1, _CELLS // len(base))
     measured = max(1, _CELLS // max(1, candidates * table.shape[1]))
     distances = torch.empty((len(points), k), dtype=torch.float64)
     rows = torch.empty((len(points), k), dtype=torch.int64)
     for start in range(0, len(points), block):
-        part = moved[start : start + block]
+        part = _moved(points[start : start + block], middle)
         found = torch.addmm(squares, part, table.T, alpha=-2.0).topk(candidates, largest=False).indices
         # equally far rows in the order of the table, whatever the block
         found = found.sort(dim=1).values
@@ -90,7 +90,7 @@ def within(points: npt.NDArray[np.float32], base: npt.NDArray[np.float32], radiu
     radius
         Euclidean distance, at least 0.
     """
-    table, moved = _centred(points, base)
+    table, middle = _centred(base)
     limit = reach(radius) ** 2
     counts = torch.zeros(len(points), dtype=torch.int64)
     features = max(1, table.shape[1])
@@ -101,7 +101,7 @@ def within(points: npt.NDArray[np.float32], base: npt.NDArray[np.float32], radiu
         squares = some.square().sum(1)
         block = max(1, _CELLS // 2 // len(some))
         for start in range(0, len(points), block):
-            part = moved[start : start + block].double()
+            part = _moved(points[start : start + block], middle).double()
             further = torch.addmm(squares, part, some.T, alpha=-2.0)
             counts[start : start + block] += (further <= (limit - part.square().sum(1))[:, None]).sum(1)
     return counts.numpy()
@@ -112,9 +112,12 @@ def reach(radius: float) -> float:
     return radius * (1 + _ROUNDING) + _ROUNDING
 
 
-def _centred(points: npt.NDArray[np.float32], base: npt.NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the rows and the points moved alike: distances stay, and squares of smaller numbers round less."""
-    middle = base.mean(axis=0)
-    return torch.from_numpy(np.ascontiguousarray(base - middle)), torch.from_numpy(
-        np.ascontiguousarray(points - middle)
-    )
+def _centred(base: npt.NDArray[np.float32]) -> tuple[torch.Tensor, npt.NDArray[np.float32]]:
+    """Return the rows moved by a point in their middle, and that point: squares of smaller numbers round less."""
+    # rounded to sixteenths: the last digits of a mean depend on the order of the rows, and so would the distances
+    middle = np.round(base.mean(axis=0, dtype=np.float64) * 16).astype(np.float32) / 16
+    return _moved(base, middle), middle
+
+
+def _moved(points: npt.NDArray[np.float32], middle: npt.NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(points - middle))

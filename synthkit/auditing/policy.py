@@ -14,7 +14,17 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from synthkit.auditing.gates import SUBJECTS, GuaranteeGate, OverlapGate, RiskGate, UtilityGate
 from synthkit.auditing.result import Audit, GateVerdict
@@ -110,6 +120,15 @@ class Policy(BaseModel):
             raise ValueError(f"format_version is {version}, and this version of synthkit reads 1 to {FORMAT_VERSION}")
         return version
 
+    @field_validator("expires_after_days", "review_by", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            raise ValueError(f"got {str(value).lower()}, expected a number of days or a date")
+        if info.field_name == "review_by" and isinstance(value, int | float):
+            raise ValueError(f"got the number {value}, expected a date such as 2027-06-30")
+        return value
+
     def verdicts(self, audit: Audit) -> tuple[GateVerdict, ...]:
         """Return the verdict of each gate, in the order of the policy.
 
@@ -170,9 +189,11 @@ def load_policy(name: str | Path) -> Policy:
             raise InputError(f"there is no policy '{path}'", remedy="Check the path.")
         raise InputError(unknown_name("policy", text, POLICIES), remedy="Pass one of these or a YAML file.")
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)  # what a device or a growing file holds has no size beforehand
+        if len(data) > _MOST_BYTES:
             raise InputError(f"the policy '{path}' has more than {_MOST_BYTES:,} bytes", remedy="Pass a policy file.")
-        return parse_policy(path.read_text(encoding="utf-8"), str(path))
+        return parse_policy(data.decode("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"cannot read the policy '{path}': {reason}", remedy="Check the path.") from error
@@ -193,6 +214,7 @@ def parse_policy(text: str, source: str = "policy") -> Policy:
     InputError
         It describes none: says which line and key is wrong.
     """
+    _refuse_aliases(text, source)
     content = parse_yaml(text, f"policy '{source}'")
     if not isinstance(content, Mapping):
         raise InputError(
@@ -209,6 +231,22 @@ def parse_policy(text: str, source: str = "policy") -> Policy:
             raise _wrong(text, source, place, f"the gate {gate.name!r} is there twice, and each name may be used once")
         seen.add(gate.name)
     return policy
+
+
+def _refuse_aliases(text: str, source: str) -> None:
+    """Refuse aliases: a few lines of them grow without end, and a signed policy should say what it says in full."""
+    try:
+        alias = next(
+            (token for token in yaml.scan(text, Loader=yaml.SafeLoader) if type(token) is yaml.AliasToken), None
+        )
+    except yaml.YAMLError:
+        return  # the reader of the content says what is wrong
+    if alias is not None:
+        raise InputError(
+            f"the policy '{source}' is wrong in line {alias.start_mark.line + 1}: it has the alias '*{alias.value}', "
+            "expected no aliases",
+            remedy="Write out what it stands for, and put quotes around a pattern that begins with *.",
+        )
 
 
 def _first(error: ValidationError) -> tuple[tuple[str | int, ...], str]:

@@ -261,7 +261,7 @@ def _middle(ranks: Ranks) -> float:
 
 def _random_columns(columns: int, conditions: int, n: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
     """Return sets of different columns, ascending, shape [n, conditions]."""
-    drawn = generator.random((n, columns)).argsort(axis=1)[:, :conditions]
+    drawn = np.argpartition(generator.random((n, columns)), conditions - 1, axis=1)[:, :conditions]
     return np.sort(drawn, axis=1).astype(np.int64)
 
 

@@ -122,15 +122,18 @@ def read_tables(
     notes = tuple(note for note in notes if "different text" not in note)
     if holdout is None:
         return ReadTables(scored, None, np.zeros(0, np.int64), None, left_out, notes)
-    persons = None if asked.person is None else (_persons(real, asked.person), _persons(holdout, asked.person))
+    persons = None
+    if asked.person is not None:
+        persons = _persons(real, asked.person, "real"), _persons(holdout, asked.person, "held-out")
     overlap, said = _overlap(scored, persons)
     members, outside, reference = _targets(scored, persons, seed, (limits or AuditLimits()).targets)
     # a label that only held-out rows have must count like any other, or those rows would look nearer than they are
     view = TableView(pd.concat([scored.train.frame, scored.test.frame], ignore_index=True))
-    train, test, released = (
-        Rows(rows.frame, view.code(rows.frame), rows.unreadable)
-        for rows in (scored.train, scored.test, scored.synthetic)
-    )
+    train, test, released = scored.train, scored.test, scored.synthetic
+    if view.labels != scored.view.labels:
+        train, test, released = (
+            Rows(rows.frame, view.code(rows.frame), rows.unreadable) for rows in (train, test, released)
+        )
     case = AuditCase(
         view=view,
         train=train,
@@ -182,14 +185,18 @@ def _left_out(real: pd.DataFrame, asked: Asked) -> dict[str, str]:
     return found
 
 
-def _persons(frame: pd.DataFrame, person: str) -> npt.NDArray[np.object_]:
+def _persons(frame: pd.DataFrame, person: str, table: str) -> npt.NDArray[np.object_]:
     """To whom each row belongs, as text; rows without a person are persons of their own."""
     if person not in frame:
-        raise SchemaError(f"the held-out table lacks the person column {person!r}", remedy="pass it with that column")
+        raise SchemaError(f"the {table} table lacks the person column {person!r}", remedy="pass it with that column")
     column = frame[person]
-    own = np.array([f"row {row}" for row in range(len(frame))], dtype=object)
-    texts = column.astype(str).to_numpy(dtype=object)
-    return np.where(column.isna().to_numpy(), own, texts)
+    missing = column.isna().to_numpy()
+    if pd.api.types.is_float_dtype(column.dtype) and bool((column.dropna() % 1 == 0).all()):
+        # one missing cell turns whole numbers into floats: 7.0 in this table is the 7 of the other
+        column = column.astype("Int64")
+    # a control character that no name begins with
+    own = np.array([f"\x1f{table} row {row}" for row in range(len(frame))], dtype=object)
+    return np.where(missing, own, column.astype(str).to_numpy(dtype=object))
 
 
 def _overlap(

@@ -90,7 +90,7 @@ class Risk:
 
     @property
     def headline(self) -> Estimate:
-        """The measure that decides."""
+        """The first measure, by which the controls are judged."""
         return next(iter(self.estimates.values()), Estimate(math.nan))
 
     def judged(self, positive: Estimate | None, negative: Estimate | None) -> Risk:
@@ -120,7 +120,7 @@ class Risk:
                 "" if own.above else f"By {found[0]} only: a few records are exposed, the average is not.",
             )
         if not positive.above:
-            return "inconclusive", "The attack does not even catch noisy copies of the training rows."
+            return "inconclusive", "The attack does not even catch copies of the training rows."
         return "no disclosure found", ""
 
 

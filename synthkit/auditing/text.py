@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from synthkit.auditing.attacks import ATTACKS
-from synthkit.auditing.gates import ON_DEMAND
 from synthkit.auditing.policy import Policy
-from synthkit.auditing.records import Estimate, Outcome, Risk
+from synthkit.auditing.records import DESCRIPTIVE, Estimate, Outcome, Risk
 from synthkit.auditing.result import Audit, GateStatus
+from synthkit.visible import one_line, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,12 +56,13 @@ def as_text(audit: Audit, *, width: int) -> str:
         for line in block:
             text += _wrapped(line, width)
     squeezed = [line for position, line in enumerate(text) if line or (position and text[position - 1])]
-    return "\n".join(squeezed) + "\n"
+    return visible("\n".join(squeezed)) + "\n"
 
 
 def as_table(audit: Audit) -> Table:
-    """Return the deciding measure of each attack as a rich table: value, interval, baseline, controls, outcome."""
+    """Return the first measure of each attack as a rich table: value, interval, baseline, controls, outcome."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     rows = audit.rows
@@ -72,7 +73,7 @@ def as_table(audit: Audit) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("attack", overflow="fold")
     table.add_column("measure\n(chance)", no_wrap=True)
-    for heading in ("value", "interval", "noisy\ncopies", "held-out\nrows"):
+    for heading in ("value", "interval", "on\ncopies", "on held-\nout rows"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
     family = None
@@ -84,8 +85,8 @@ def as_table(audit: Audit) -> Table:
         headline = risk.headline
         measure = f"{next(iter(risk.estimates))} ({headline.baseline:g})" if headline.applies else ""
         table.add_row(
-            _title(risk),
-            measure,
+            escape(one_line(_title(risk))),
+            escape(measure),
             _number(headline.value),
             f"{_number(headline.low)} to {_number(headline.high)}" if not math.isnan(headline.low) else "",
             _control(risk.positive),
@@ -103,7 +104,9 @@ def verdict_lines(audit: Audit) -> list[str]:
     failed, total = len(audit.failed), len(audit.verdicts)
     untested = sum(verdict.status == "not tested" for verdict in audit.verdicts)
     beside = f" ({untested} not tested, which the policy lets pass)" if untested else ""
-    if failed:
+    if not total:
+        said = "it has no gate, so this is no verdict"
+    elif failed:
         said = f"{failed} of {total} gates not met{beside}"
     else:
         said = f"all {total} gates met" if not untested else f"{total - untested} of {total} gates met{beside}"
@@ -122,15 +125,18 @@ def _findings(audit: Audit) -> Iterator[str]:
     """Yield what a reader should take away, one sentence or two each."""
     yield _summary(audit)
     for risk in audit.risks.values():
-        if risk.note and risk.outcome in ("inconclusive", "not applicable"):
+        if risk.outcome == "disclosure" and not risk.headline.above:
+            yield f"- {_title(risk)}: {_SHORT[risk.outcome]}, though not by the measure above: {_beyond(risk)}."
+        elif risk.note and risk.outcome in ("inconclusive", "not applicable"):
             yield f"- {_title(risk)}: {_SHORT[risk.outcome]}. {risk.note}"
     exposure = audit.exposure
     if exposure is not None and exposure.groups:
         told = ", ".join(
-            f"{group.label} ({group.by}: {group.records:,} records, AUC {group.low:.3f} - {group.high:.3f})"
+            f"{group.label} ({group.by}: {group.records:,} records, AUC {group.low:.3f} to {group.high:.3f})"
             for group in exposure.groups[:_MOST_GROUPS]
         )
-        yield f"- Most exposed groups: {told}."
+        chance = "" if any(group.low > 0.5 for group in exposure.groups) else ", none of them beyond chance (0.5)"
+        yield f"- Most exposed groups{chance}: {told}."
     promised = audit.guarantee
     if promised is None:
         yield "- No guarantee was handed in: everything above is evidence, nothing is proved."
@@ -163,14 +169,26 @@ def _summary(audit: Audit) -> str:
     )
 
 
+def _beyond(risk: Risk) -> str:
+    """Return the measures beside the first by which an attack succeeds, with their intervals."""
+    told = [
+        f"{name} {_number(one.value)} ({_number(one.low)} to {_number(one.high)}), {one.baseline:g} by chance"
+        for name, one in risk.estimates.items()
+        if name not in DESCRIPTIVE and one.above
+    ]
+    return "; ".join(told) or "see its other measures"
+
+
 def _wrapped(line: str, width: int) -> list[str]:
     """Return a line as lines that fit, with what follows a mark or a status below each other."""
     indent = 2 if line.startswith("- ") else _STATUS + 2 if line[:_STATUS].strip() in _STATUSES else 0
-    return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_on_hyphens=False) or [""]
+    kept = line.replace(" %", "\u00a0%")  # a number and its per cent sign stay on one line
+    lines = textwrap.wrap(kept, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    return [part.replace("\u00a0%", " %") for part in lines] or [""]
 
 
 def _family(risk: Risk) -> str:
-    return ATTACKS[risk.attack].family if risk.attack in ATTACKS else ON_DEMAND.get(risk.attack, "")
+    return ATTACKS[risk.attack].family if risk.attack in ATTACKS else ""
 
 
 def _title(risk: Risk) -> str:
@@ -183,5 +201,5 @@ def _control(estimate: Estimate | None) -> str:
 
 
 def _number(value: float) -> str:
-    """Return a number with three decimals, or a dash."""
-    return "-" if math.isnan(value) else f"{value:.3f}"
+    """Return a number with three decimals and a true minus sign, or a dash."""
+    return "-" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("-", "−")

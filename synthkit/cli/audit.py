@@ -26,18 +26,20 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
     if path is None or context.resilient_parsing:
         return
     from synthkit.auditing.manifest import check_manifest
+    from synthkit.visible import one_line
 
     found = check_manifest(path)
     for file in found.files:
-        click.echo(f"{file.state:<9}  {file.part}: {file.path}")
+        click.echo(f"{file.state:<9}  {one_line(f'{file.part}: {file.path}')}")
     click.echo(f"SHA-256 of this manifest: {found.sha256}")
     click.echo("Nothing above means anything unless this is the digest that was kept elsewhere.")
     if found.policy:
-        click.echo(f"Policy {found.policy!r}: {'passed' if found.passed else 'not passed'} when the audit was made.")
+        said = {True: "passed when the audit was made", False: "not passed when the audit was made", None: "no verdict"}
+        click.echo(f"Policy {found.policy!r}: {said[found.passed]}.")
     if found.expires is not None:
         click.echo(f"The audit {'counted' if found.expired else 'counts'} until {found.expires}.")
     if found.wrong:
-        listed = ", ".join(f"{file.path} is {file.state}" for file in found.wrong[:_MOST_NAMED])
+        listed = ", ".join(one_line(f"{file.path} is {file.state}") for file in found.wrong[:_MOST_NAMED])
         more = f" and {len(found.wrong) - _MOST_NAMED} more" if len(found.wrong) > _MOST_NAMED else ""
         raise GateError(
             f"the manifest '{path}' does not hold: {listed}{more}",
@@ -83,7 +85,8 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Fit K models like --model, each to half of the rows, to attack the most exposed records. Slow.",
+    help="Fit K models like --model (at least 4) with and without the rarest records, up to 100 members and 100 "
+    "non-members, each in one half of the models, to tell which of them were in REAL. Slow.",
 )
 @click.option("--raw-rows", is_flag=True, help="Put the most exposed real rows themselves into the reports.")
 @click.option(
@@ -150,14 +153,16 @@ def command(
 
     gates = None if policy == _NO_POLICY else load_policy(policy)
 
+    from synthkit.evaluation.provenance import describe_run
     from synthkit.io import read_table
 
+    # before anything is read: what changes meanwhile differs from its hash, and --check says so
+    origin = describe_run(words(), {part: path for part, path in inputs.items() if path.is_file()}, seed=seed)
     tables = {part: read_table(inputs[part]) for part in ("real", "synthetic", "held-out") if part in inputs}
 
     import dataclasses
 
     from synthkit.auditing.audit import audit
-    from synthkit.evaluation.provenance import describe_run
 
     with metric_progress(quiet=quiet, doing="auditing") as progress:
         found = audit(
@@ -176,7 +181,7 @@ def command(
             raw_rows=raw_rows,
             progress=progress,
         )
-    provenance = {**found.provenance, **describe_run(words(), inputs, seed=seed)}
+    provenance = {**found.provenance, **origin}
     _publish(dataclasses.replace(found, provenance=provenance), reports, json_path, inputs, manifest, quiet)
     _refuse(found)
 
@@ -223,16 +228,16 @@ def _publish(
     quiet: bool,
 ) -> None:
     """Write what was found to every file that was asked for, then the manifest, and show it unless quiet."""
+    from contextlib import ExitStack
+
     from synthkit.archive import atomic_path
+    from synthkit.auditing.report import write_report
 
-    if reports:
-        from synthkit.auditing.report import write_report
-
+    with ExitStack() as all_or_none:
         for report in reports:
-            write_report(found, report)
-    if json_path is not None:
-        with atomic_path(json_path) as temporary:
-            temporary.write_text(found.to_json(), encoding="utf-8")
+            write_report(found, all_or_none.enter_context(atomic_path(report)))
+        if json_path is not None:
+            all_or_none.enter_context(atomic_path(json_path)).write_text(found.to_json(), encoding="utf-8")
     digest = ""
     if manifest is not None:
         from synthkit.auditing.manifest import write_manifest
@@ -247,7 +252,9 @@ def _publish(
 
 def _refuse(found: Audit) -> None:
     """Raise with exit code 3 when gates of the policy are not met."""
-    failed = [verdict.gate for verdict in found.failed]
+    from synthkit.visible import one_line
+
+    failed = [one_line(verdict.gate) for verdict in found.failed]
     if not failed:
         return
     more = f" and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""

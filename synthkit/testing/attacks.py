@@ -112,6 +112,8 @@ def _returns_what_it_promises(attack: Attack) -> None:
     found = attack.run(case)
     require(found, "it returns no risk")
     require(len({risk.name for risk in found}) == len(found), "two risks have the same subject")
+    subjects, promised = [risk.subject for risk in found], list(attack.subjects(case))
+    require(subjects == promised, f"its risks are about {subjects}, expected the subjects that it names, {promised}")
     for risk in found:
         require(risk.attack == attack.name, f"a risk is named {risk.attack!r}, expected {attack.name!r}")
         _check_risk(attack, risk)

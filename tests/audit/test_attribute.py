@@ -72,6 +72,9 @@ def test_a_date_is_guessed_within_a_share_of_the_range():
     secret = Secret.of(case.view, "born", case.train.frame, *coded)
     assert secret.width == pytest.approx(TOLERANCE * np.ptp(coded[2].numbers[:, case.view.numeric.index("born")]))
     assert "range" in secret.tolerance_text
+    labels = [label for label, _, _ in secret.groups(20)]
+    assert len(labels) == 4
+    assert all(pd.Timestamp(label.split()[-1]).year in range(1930, 2025) for label in labels)
 
 
 @given(st.lists(st.integers(-30, 30), min_size=1, max_size=60))

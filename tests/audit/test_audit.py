@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,14 @@ from people import people
 
 from synthkit.auditing.attacks import ATTACKS
 from synthkit.auditing.attacks.shadow import balanced, likelihood_ratios
-from synthkit.auditing.audit import attack_all, audit
+from synthkit.auditing.audit import attack_all, audit, shadow_models
 from synthkit.auditing.case import AuditLimits
+from synthkit.auditing.reading import Asked, read_tables
 from synthkit.auditing.records import OUTCOMES, Estimate, Risk
 from synthkit.errors import InputError, ModelFileError
 from synthkit.evaluation.controls import noisy_copies
+from synthkit.privacy import PrivacyBudget
+from synthkit.schema import Schema
 from synthkit.tables.gan import TableGAN
 
 REAL, HELD_OUT = people(900, 0), people(900, 1)
@@ -125,6 +130,50 @@ def test_options_that_make_no_sense_are_refused() -> None:
         audit(REAL, REAL, holdout=HELD_OUT, model="absent.synth")
 
 
+def test_all_intervals_of_a_family_hold_together() -> None:
+    levels: dict[str, list[float]] = {}
+    parts: dict[str, int] = {}
+
+    def watched(attack):
+        def run(case):
+            risks = attack.run(case)
+            if case.role == "release":
+                levels.setdefault(attack.family, []).append(case.confidence)
+                parts[attack.family] = parts.get(attack.family, 0) + sum(len(risk.estimates) for risk in risks)
+            return risks
+
+        return dataclasses.replace(attack, run=run)
+
+    asked = Asked(("age", "town"), ("ill", "wage"))
+    case = read_tables(REAL, people(500, 2), HELD_OUT, asked, seed=0, limits=FEW).case
+    attack_all(case, lambda title: None, [watched(attack) for attack in ATTACKS.values()])
+    assert parts["singling out"] == 6
+    for family, found in levels.items():
+        assert found == [pytest.approx(1 - 0.05 / parts[family])] * len(found), family
+
+
+def test_the_order_of_the_synthetic_rows_does_not_matter() -> None:
+    released = people(900, 2)
+    tables = (released, released.sample(frac=1, random_state=3))
+    first, second = (audit(REAL, table, holdout=HELD_OUT, **COLUMNS) for table in tables)
+    for name, risk in first.risks.items():
+        assert risk.estimates == second[name].estimates, name
+
+
+def test_held_out_rows_of_another_source_are_noticed() -> None:
+    said = "not of the same source"
+    other = audit(REAL, people(900, 2), holdout=HELD_OUT.assign(wage=HELD_OUT["wage"] * 2), limits=FEW)
+    assert any(said in note for note in other.notes)
+    same = audit(REAL, noisy_copies(REAL, 900, np.random.default_rng(0)), holdout=HELD_OUT, limits=FEW)
+    assert not any(said in note for note in same.notes)
+
+
+def test_the_function_and_the_package_do_not_hide_each_other() -> None:
+    for first in ("synthkit", "synthkit.auditing", "synthkit.auditing.audit", "synthkit.auditing.attacks"):
+        code = f"import {first}, synthkit; assert callable(synthkit.audit), synthkit.audit"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # -- shadow models
 
 
@@ -165,6 +214,14 @@ def test_shadow_models_fit_the_generator_again(tmp_path: Path) -> None:
     assert any("without a privacy budget" in note for note in found.notes)
     with pytest.raises(InputError, match="expected at least 4"):
         audit(REAL, REAL, holdout=HELD_OUT, model=tmp_path / "m.synth", shadow=2)
+
+
+def test_shadow_models_of_a_model_that_protects_persons_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    private = TableGAN(privacy=PrivacyBudget(1, 1e-5, unit="who", rows_per_unit=3))
+    monkeypatch.setattr(TableGAN, "load", classmethod(lambda cls, path: private))
+    monkeypatch.setattr(TableGAN, "schema_", Schema.infer(REAL))
+    with pytest.raises(InputError, match="protects the rows of one 'who' together"):
+        shadow_models("m.synth", 4, lambda title: None)
 
 
 def test_no_attack_is_made_that_was_not_asked_for() -> None:

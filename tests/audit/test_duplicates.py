@@ -215,3 +215,25 @@ def test_each_attack_reports_all_its_measures_and_controls_decide(attack):
     assert risk.outcome == "disclosure"
     clean = only(attack, keyed("none")).judged(positive.headline, negative.headline)
     assert clean.outcome == "no disclosure found"
+
+
+def test_one_record_that_is_released_a_hundred_times_is_told():
+    members = people(400, 1)
+    risk = only(ROWS, a_case(members.iloc[[7] * 100].reset_index(drop=True)))
+    assert "100 of 100 synthetic rows equal one of 400 training rows, 0 equal one of 800 held-out rows" in risk.note
+    assert "equal one of" not in only(ROWS, a_case("none")).note
+
+
+def test_keys_over_many_columns_do_not_overflow():
+    rng = np.random.default_rng(0)
+    # more than 2**63 combinations; the first row comes again, differing in the first or in the last column only
+    table = pd.DataFrame(rng.integers(0, 2, (60, 150)), columns=[f"c{i}" for i in range(150)])
+    table = pd.concat([table, table.iloc[[0, 0, 0]]], ignore_index=True)
+    table.loc[61, "c0"] = 1 - table.loc[0, "c0"]
+    table.loc[62, "c149"] = 1 - table.loc[0, "c149"]
+    view = TableView(table)
+    (keys,) = key_numbers(view, view.columns, view.code(table))
+    assert keys[60] == keys[0]
+    assert len(set(keys.tolist())) == 62
+    _, expected = np.unique(view.code(table).codes, axis=0, return_inverse=True)
+    assert keys.tolist() == expected.ravel().tolist()

@@ -75,12 +75,12 @@ def test_groups_are_made_of_targets_alike(case, risks):
         assert group.records == (case.members.frame["city"] == group.label).sum()
 
 
-def test_the_area_of_a_group_is_that_of_its_targets_at_the_level_of_all_groups(case, risks):
+def test_the_area_of_a_group_is_that_of_its_targets_at_the_level_of_all_groups_and_attacks(case, risks):
     found = find_exposure(case, risks)
     scores = case.share(f"scores: {found.attack}", lambda: None)
     inside = np.concatenate([case.members.frame["city"], case.nonmembers.frame["city"]]) == "A"
-    # 5 of rarity, 4 quartiles of each number and date, 3 cities with enough people
-    level = adjusted(case.confidence, 5 + 3 * 4 + 3)
+    # 5 of rarity, 4 quartiles of each number and date, 3 cities with enough people; the strongest of all attacks
+    level = adjusted(case.confidence, (5 + 3 * 4 + 3) * len(risks))
     expected = auc_estimate(scores[inside & case.is_member], scores[inside & ~case.is_member], level)
     (group,) = [group for group in found.groups if group.label == "A"]
     assert (group.auc, group.low, group.high) == (expected.value, expected.low, expected.high)

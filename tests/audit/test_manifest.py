@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from datetime import date
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_nothing_has_changed_until_something_does(files: dict[str, Path]) -> Non
     )
     assert found.wrong == ()
     assert found.policy == "public-release"
-    assert found.passed is True  # the audit above has no verdicts
+    assert found.passed is None  # the audit above has no verdicts
     assert found.sha256 == hashlib.sha256(files["manifest"].read_bytes()).hexdigest()
 
 
@@ -132,3 +133,17 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, content: bytes, message:
     assert "\n" not in str(raised.value)
     with pytest.raises(InputError, match="cannot read the manifest"):
         check_manifest(tmp_path)
+
+
+def test_names_that_are_no_text_are_written_and_read_again(files: dict[str, Path], tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"tr\xff.csv")
+    odd.write_text("a")
+    write_manifest(files["manifest"], (files["md"],), Audit({}), {"real": odd})
+    assert states(files["manifest"])[odd.name] == "unchanged"
+
+
+def test_a_verdict_that_is_no_verdict_is_refused(files: dict[str, Path]) -> None:
+    content = json.loads(files["manifest"].read_text()) | {"passed": "false"}
+    files["manifest"].write_text(json.dumps(content))
+    with pytest.raises(InputError, match="has another form"):
+        check_manifest(files["manifest"])

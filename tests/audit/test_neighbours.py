@@ -88,3 +88,12 @@ def test_tables_without_features_have_no_distance():
     nothing = np.empty((6, 0), dtype=np.float32)
     assert (nearest(nothing[:4], nothing, 2).distances == 0).all()
     assert within(nothing[:4], nothing, 0.0).tolist() == [6] * 4
+
+
+def test_the_order_of_the_base_does_not_change_distances():
+    rng = np.random.default_rng(0)
+    points, base = (rng.lognormal(0, 3, (n, 7)).astype(np.float32) for n in (40, 3_000))
+    expected = nearest(points, base).distances
+    for seed in range(5):
+        mixed = base[np.random.default_rng(seed).permutation(len(base))]
+        np.testing.assert_array_equal(nearest(points, mixed).distances, expected)

@@ -428,3 +428,58 @@ def test_the_example_of_the_manual_is_a_policy_and_has_every_key() -> None:
     for subject, kind in SUBJECTS.items():
         for key in (subject, *kind.model_fields):
             assert f"`{key}`" in page, f"{key} of a gate on {subject} is not explained"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nconditions: &a [*a]", "line 2: it has the alias '*a', expected no aliases"),
+        ("a: &a {x: 1}\nb: {<<: [*a, *a]}", "line 2: it has the alias '*a', expected no aliases"),
+        ("name: a\nexpires_after_days: true", "got true, expected a number of days"),
+        ("name: a\nreview_by: 0", "got the number 0, expected a date"),
+    ],
+)
+def test_what_grows_or_means_something_else_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_policy(text)
+    assert message in str(raised.value)
+
+
+def test_a_device_and_a_huge_file_are_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "huge.yaml").write_bytes(b"#" * 10_000_000)
+    for path in (tmp_path / "huge.yaml", Path("/dev/zero")):
+        with pytest.raises(InputError, match="more than 1,000,000 bytes"):
+            load_policy(path)
+
+
+class TestSentences:
+    def test_shares_are_in_per_cent_with_true_minus_signs(self) -> None:
+        found = verdict(audit(risk(low=-0.0306, high=0.0191)), risk="duplicates", threshold=0.03, bound="low")
+        assert found.sentence == "Duplicates, near: lower end −3.1 %; at most 3 % is asked for."
+        overlap = Overlap(14, 0.0014, 0.0018)
+        assert verdict(audit(overlap=overlap), overlap="excess", threshold=0.02).sentence == (
+            "0.14 % of the held-out rows equal a training row, 0.18 % would by chance: −0.04 % beyond that; at most 2 %"
+            " is asked for."
+        )
+        utility = verdict(
+            audit(utility={"shape_err": Score(0.01, ceiling=0.02)}),
+            utility="shape_err",
+            threshold=0.1,
+            relative_to="ceiling",
+        )
+        assert "difference −0.0" in utility.sentence
+        assert "two-sample" not in utility.sentence
+
+    def test_an_area_stays_a_number(self) -> None:
+        own = Risk("nearest", estimates={"auc": Estimate(0.51, 0.5, 0.5271, 0.5)}, outcome="no disclosure found")
+        assert verdict(audit(own), risk="nearest", threshold=0.58).sentence.endswith(
+            "auc: upper end 0.527; at most 0.58 is asked for."
+        )
+
+    @pytest.mark.parametrize("over", [1e-3, 1e-4, 1e-5])
+    def test_a_number_is_never_printed_as_its_threshold_unless_it_is(self, over: float) -> None:
+        found = verdict(audit(risk(high=0.03 + over)), risk="duplicates", threshold=0.03)
+        assert found.status == "not met"
+        assert "end 3.0 %" not in found.sentence
+        exact = verdict(audit(risk(high=0.03)), risk="duplicates", threshold=0.03)
+        assert exact.sentence == "Duplicates, near: upper end 3.0 %; at most 3 % is asked for."

@@ -156,3 +156,33 @@ def test_labels_that_only_held_out_rows_have_count_like_any_other() -> None:
     width = len(case.view.numeric)
     indicators = case.view.linear(case.nonmembers.coded)[:, width:].sum(1)
     assert (indicators == len(case.view.categorical)).all()
+
+
+def test_rows_without_a_person_are_nobody_elses() -> None:
+    real, holdout = REAL.assign(who=None), HELD_OUT.assign(who=None)
+    # a name that looks like what a row without a person is called
+    holdout.loc[0, "who"] = "row 1"
+    found = read_tables(real, RELEASED, holdout, Asked(person="who"), seed=0)
+    assert found.case is not None
+    assert found.overlap is not None
+    assert found.overlap.persons == 0
+    assert len(found.case.members) == 150
+
+
+def test_a_person_is_the_same_where_a_missing_cell_makes_floats() -> None:
+    real = REAL.assign(who=np.arange(400))
+    holdout = HELD_OUT.assign(who=np.r_[np.nan, np.arange(350, 649)])
+    found = read_tables(real, RELEASED, holdout, Asked(person="who"), seed=0)
+    assert found.overlap is not None
+    assert found.overlap.persons == 50
+    assert any("50 persons" in note for note in found.notes)
+
+
+def test_labels_that_only_held_out_rows_have_are_known() -> None:
+    new = HELD_OUT.assign(town=np.where(np.arange(300) < 100, "Chur", HELD_OUT["town"]))
+    case = case_of(holdout=new)
+    position = case.view.categorical.index("town")
+    assert case.view.n_labels[position] == 4
+    for rows in (case.train, case.holdout, case.synthetic):
+        assert (rows.coded.codes == case.view.code(rows.frame).codes).all()
+    assert set(case.nonmembers.coded.codes[:, position]) == {0, 1, 2, 3}

@@ -32,6 +32,7 @@ from synthkit.auditing.report.risks import in_words
 from synthkit.auditing.result import Audit, ExposedGroup, Exposure, GateVerdict, Guarantee, Overlap
 from synthkit.errors import InputError
 from synthkit.evaluation.records import Score
+from synthkit.visible import visible
 
 NAN = math.nan
 # Names that end a script, an attribute, a table cell or a line where they are not escaped.
@@ -653,3 +654,30 @@ def test_a_browser_shows_it_without_a_complaint_and_without_sideways_scrolling(
     assert found["first"] < 700  # the verdict is seen first
     # only the real records, whose columns are anybody's, may need scrolling
     assert all(label.startswith("REAL RECORDS") for label in found["wide"])
+
+
+@pytest.mark.parametrize("name", ["a\x1bcb", "\u202egnp.elif", "\x00", "\u2066x", "\udcff"])
+def test_what_nobody_sees_is_written_out(name: str) -> None:
+    audit = audit_of(Risk("knn", name, {"risk": excess(0.3)}).judged(excess(0.5), excess(0.0)), notes=(name,))
+    for text in (render_html(audit), render_markdown(audit)):
+        assert name not in text
+        assert visible(name) in text
+        assert text.count(digest(audit)) >= 2
+        text.encode("utf-8")
+
+
+def test_a_disclosure_by_another_measure_is_told_everywhere() -> None:
+    estimates = {"auc": area(0.5), "tpr_1": Estimate(0.05, 0.03, 0.07, 0.01)}
+    risk = Risk("nearest", "", estimates, n=5_000).judged(area(0.98), area(0.5))
+    assert risk.outcome == "disclosure"
+    for text in both(audit_of(risk)):
+        assert "The attack succeeds beyond chance by tpr 1, not by its first measure." in text
+        assert "It finds 5.0 % (7.0 % at most) of those who were in the data while it accuses 1.0 % wrongly." in text
+        assert "Disclosure was found by 1 attack: Distance to the nearest row (by tpr 1)." in text
+
+
+def test_rates_that_a_risk_is_made_of_are_not_called_beyond_it() -> None:
+    risk = Risk("knn", "", {"risk": excess(0.0), "attack": Estimate(0.4, 0.3, 0.5, 0.2)}).judged(excess(1), excess(0))
+    table = risks.measures_table(audit_of(risk))
+    assert table is not None
+    assert table.rows[0][5] == "–"

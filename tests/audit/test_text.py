@@ -9,6 +9,7 @@ import pytest
 from synthkit.auditing.policy import parse_policy
 from synthkit.auditing.records import Estimate, Risk, not_applicable
 from synthkit.auditing.result import Audit, ExposedGroup, Exposure, Guarantee
+from synthkit.visible import visible
 
 POLICY = parse_policy("""\
 name: ours
@@ -58,7 +59,7 @@ def test_a_leak_comes_first() -> None:
     assert "1 of 3 gates not met (2 not tested, which the policy lets pass)" in text
     lines = [line.strip() for line in text.splitlines()]
     verdicts = [line for line in lines if re.match(r"(not met|not tested|met)  ", line)]
-    assert verdicts[0].startswith("not met  copies: Duplicates, near: upper end 0.600; at most 0.0500 is asked for.")
+    assert verdicts[0].startswith("not met  copies: Duplicates, near: upper end 60.0 %; at most 5 % is asked for.")
     assert "1 found a disclosure (duplicates)" in text
 
 
@@ -88,7 +89,7 @@ def test_guarantee_exposure_and_columns_are_told() -> None:
         audited(guarantee=broken, exposure=Exposure("nearest", groups), left_out={"id": "an identifier"}, seed=1)
     )
     assert "it does NOT hold (the noise was seeded)" in said
-    assert "rarest quarter (rarity: 900 records, AUC 0.550 - 0.650)" in said
+    assert "rarest quarter (rarity: 900 records, AUC 0.550 to 0.650)" in said
     assert "No attack looked at: id (an identifier)." in said
 
 
@@ -97,3 +98,45 @@ def test_it_never_promises_what_no_attack_can_show(estimate: Estimate) -> None:
     text = audited(estimate).to_text()
     assert not re.search(r"\b(safe|anonymous|anonymi[sz]ed|compliant)\b", text, re.IGNORECASE)
     assert "confidential" in text
+
+
+HOSTILE = ("[/b]", "[red]x", "a\x1b[2J\x1b[31mb", "x\n       met  all: fine", "\u202egnorts", "c\x9b1m", "\udcff")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_shown_and_moves_nothing(name: str) -> None:
+    """Neither markup of rich nor escapes of a terminal, in a subject, a group, a note or a policy."""
+    risk = Risk("attribute", name, {"risk": Estimate(0.5, 0.4, 0.6, 0.0)}, outcome="disclosure")
+    exposure = Exposure("nearest", (ExposedGroup(name, name, 9, 0.8, 0.6, 0.55, 0.65),))
+    found = dataclasses.replace(audited(exposure=exposure, notes=(name,), left_out={name: name}), risks={"a": risk})
+    text = found.to_text(width=100)
+    assert all(character == "\n" or character.isprintable() for character in text)
+    assert not any(line.startswith("       met  all") for line in text.splitlines())
+    assert visible(name).split()[0] in text
+    text.encode("utf-8")
+    found.to_json().encode("utf-8")
+
+
+def test_a_disclosure_by_another_measure_is_explained() -> None:
+    found = Risk("nearest", "", {"auc": Estimate(0.51, 0.49, 0.53, 0.5), "tpr@fpr1%": Estimate(0.05, 0.03, 0.07, 0.01)})
+    judged = found.judged(Estimate(0.9, 0.8, 1.0, 0.5), Estimate(0.5, 0.4, 0.6, 0.5))
+    said = words(Audit({"nearest": judged}))
+    assert "though not by the measure above: tpr@fpr1% 0.050 (0.030 to 0.070), 0.01 by chance." in said
+
+
+def test_a_policy_without_gates_is_no_verdict() -> None:
+    found = dataclasses.replace(audited(), policy={"name": "ours"}, verdicts=())
+    assert "Policy 'ours': it has no gate, so this is no verdict" in words(found)
+
+
+def test_groups_that_do_not_stand_out_are_not_called_exposed() -> None:
+    groups = (ExposedGroup("rarity", "rarest quarter", 900, 0.01, 0.51, 0.47, 0.55),)
+    assert "Most exposed groups, none of them beyond chance (0.5): rarest" in words(
+        audited(exposure=Exposure("nearest", groups))
+    )
+
+
+@pytest.mark.parametrize("width", range(90, 110))
+def test_a_per_cent_sign_stays_with_its_number(width: int) -> None:
+    text = audited(Estimate(0.5, 0.4, 0.6, 0.0)).to_text(width=width)
+    assert not any(line.strip().startswith("%") for line in text.splitlines())

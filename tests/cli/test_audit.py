@@ -208,3 +208,32 @@ def test_nothing_is_read_before_outputs_and_policy_are_checked(
     for words in (["--report", "nowhere/a.html"], ["--policy", "wrong.yaml"], ["--report", "a.pdf"]):
         assert run(["audit", "train.csv", "fresh.csv", *words]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_when_one_report_fails_none_is_written(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synthkit.auditing.report.render_markdown", stop)
+    before = sorted(here.iterdir())
+    words = ["audit", "train.csv", "fresh.csv", "--policy", "none", "--quiet", "--report", "one.html"]
+    assert run([*words, "--report", "two.md", "--json", "three.json"]) == 130
+    assert sorted(here.iterdir()) == before
+
+
+def test_hostile_names_and_paths_change_no_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "in[/b]come\x1b[2J"
+    for name in ("train", "holdout", "fresh"):
+        pd.read_csv(f"{name}.csv").rename(columns={"income": odd}).to_csv(f"odd-{name}\x1b[31m.csv", index=False)
+    real, synthetic, holdout = (f"odd-{name}\x1b[31m.csv" for name in ("train", "fresh", "holdout"))
+    gate = '{name: "x\\e[2J", risk: nearest, measure: auc, bound: low, threshold: -1, reason: "\\e[1m"}'
+    (here / "odd.yaml").write_text(f'name: "o\\e[3m"\ngates:\n  - {gate}\n')
+    words = ["audit", real, synthetic, "--holdout", holdout, "--sensitive", odd, "--policy", "odd.yaml"]
+    assert run([*words, "--json", "odd\x1b[0m.json"]) == 3
+    captured = capsys.readouterr()
+    assert run(["audit", "--check", "odd\x1b[0m.manifest.json"]) == 0
+    checked = capsys.readouterr()
+    for text in (captured.out, captured.err, checked.out, checked.err):
+        assert "\x1b" not in text
+    assert "in[/b]come" in captured.out
+    assert "o\\x1b[3m" in captured.out

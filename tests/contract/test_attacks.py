@@ -44,3 +44,10 @@ def test_a_broken_attack_is_named() -> None:
     )
     with pytest.raises(AssertionError, match="on rows that leak nothing"):
         check_attack(accusing)
+
+
+def test_an_attack_that_names_other_subjects_is_named() -> None:
+    # how wide its intervals are follows from how many subjects it names
+    silent = dataclasses.replace(ATTACKS["singling-out"], subjects=lambda case: ("",))
+    with pytest.raises(AssertionError, match=r"its risks are about \['univariate', 'multivariate'\], expected"):
+        check_attack(silent)

@@ -22,6 +22,8 @@ from synthkit.auditing.records import Estimate, Risk, not_applicable
 from synthkit.auditing.residual import Comparison
 
 Marks = npt.NDArray[np.bool_]
+FEWEST_TOLD = 10
+"""Members and non-members that must hold a value for it to be told in the details."""
 RARE = 0.05
 """A value that fewer reference rows hold is called rare."""
 _MOST_VALUES = 20
@@ -132,11 +134,15 @@ def _plain(risk: Estimate) -> dict[str, float]:
 
 
 def _by_value(case: AuditCase, secret: Secret, hits: Marks, n: int) -> list[dict[str, Any]]:
-    """Return the success by the true value, the rarest first; values of numbers by quarter of the reference rows."""
+    """Return the success by the true value, the rarest first; values of numbers by quarter of the reference rows.
+
+    Values that fewer than `FEWEST_TOLD` members or non-members hold are not told.
+    """
     told = []
     for label, share, among in secret.groups(_MOST_VALUES):
         comparison = Comparison.of(hits[:n][among[:n]], hits[n:][among[n:]])
-        if comparison.possible:
+        # what only a few hold would name them
+        if min(comparison.tried, comparison.control_tried) >= FEWEST_TOLD:
             risk = comparison.risk(case.confidence)
             told.append({"value": label, "share": share, "rare": share < RARE, **comparison.plain(), **_plain(risk)})
     return told
@@ -160,6 +166,7 @@ ATTACKS = (
             "control": "Share of non-members whose value is guessed.",
         },
         needs=("holdout", "sensitive"),
+        subjects=lambda case: case.sensitive,
         run=_run,
     ),
 )

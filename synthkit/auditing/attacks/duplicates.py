@@ -68,10 +68,16 @@ def _run_rows(case: AuditCase) -> tuple[Risk, ...]:
         "non-members with an equal synthetic row": int(exact[~case.is_member].sum()),
         "by rarity": _by_rarity(case, {"near": near, "exact": exact}),
     }
-    note = ""
+    notes = []
+    if from_train.any():
+        # no interval covers this: a row that is released a hundred times is one member
+        notes.append(
+            f"{from_train.sum():,} of {len(keys[2]):,} synthetic rows equal one of {len(keys[3]):,} training rows, "
+            f"{from_holdout.sum():,} equal one of {len(keys[4]):,} held-out rows."
+        )
     if radius <= _SAME:
-        note = "A hundredth of real rows or more equal another real row, so that only equal rows count as near."
-    return (Risk("duplicates", "", estimates, len(case.members), note=note, details=details),)
+        notes.append("A hundredth of real rows or more equal another real row, so that only equal rows count as near.")
+    return (Risk("duplicates", "", estimates, len(case.members), note=" ".join(notes), details=details),)
 
 
 def _run_keys(case: AuditCase) -> tuple[Risk, ...]:
@@ -169,6 +175,7 @@ ATTACKS = (
         },
         needs=("holdout", "quasi-identifiers"),
         control_noise=0.0,
+        subjects=lambda case: (_KEYS_SUBJECT,),
         run=_run_keys,
     ),
 )

@@ -126,11 +126,9 @@ class Secret:
             ends = np.unique(np.quantile(present, (0.25, 0.5, 0.75)))
             where, known = np.searchsorted(ends, self.truth), np.searchsorted(ends, present)
             missing = np.isnan(self.truth)
-            texts = [
-                f"at most {ends[0]:g}",
-                *(f"above {a:g}, at most {b:g}" for a, b in pairwise(ends)),
-            ]
-            texts.append(f"above {ends[-1]:g}")
+            names = [str(pd.Timestamp(int(end)).date()) if self.width else f"{end:g}" for end in ends]
+            texts = [f"at most {names[0]}", *(f"above {a}, at most {b}" for a, b in pairwise(names))]
+            texts.append(f"above {names[-1]}")
             found = [
                 (text, float((known == place).sum() / n), (where == place) & ~missing)
                 for place, text in enumerate(texts)

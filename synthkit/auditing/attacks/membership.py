@@ -134,6 +134,8 @@ def classifier_scores(case: AuditCase) -> Floats:
     """
     columns = columns_of(case)
     synthetic, reference, targets = _features(columns)
+    # by what they hold: the trees depend on the order of the rows
+    synthetic = synthetic[np.lexsort(synthetic.T)]
     seed = int(case.generator("classifier").integers(2**31))
     trees = fit_trees(synthetic, reference, _TREES, seed)
     return np.asarray(log_odds(trees, targets, threads=1), dtype=np.float64)

@@ -13,7 +13,6 @@ from synthkit.auditing.case import AuditCase
 from synthkit.auditing.coding import jointly_coded
 from synthkit.auditing.intervals import auc_estimate, true_positive_estimate
 from synthkit.auditing.records import Risk, not_applicable
-from synthkit.evaluation.case import Rows
 
 Floats = npt.NDArray[np.float64]
 Score = Callable[[AuditCase], Floats]
@@ -130,10 +129,7 @@ def advantage(members: Floats, nonmembers: Floats) -> float:
 
 
 def _columns(case: AuditCase) -> Columns:
-    drawn = (
-        _some(case, case.synthetic, "synthetic", case.limits.synthetic),
-        _some(case, case.reference, "reference", case.limits.reference),
-    )
+    drawn = case.some("synthetic"), case.some("reference")
     tables = jointly_coded(case.view, *drawn, case.members, case.nonmembers)
     ends = np.cumsum([len(table) for table in tables])
     width = len(case.view.columns)
@@ -174,13 +170,6 @@ def _nearest_level(levels: Floats, kept: npt.NDArray[np.int32]) -> npt.NDArray[n
     lower = np.where(where == 0, False, np.where(where == len(targets), True, lower))
     nearest[present] = targets[np.where(lower, below, above)]
     return nearest
-
-
-def _some(case: AuditCase, rows: Rows, kind: str, most: int) -> Rows:
-    """Return at most so many rows, the same as those in which neighbours are searched."""
-    if len(rows) <= most:
-        return rows
-    return rows.take(np.sort(case.generator(f"{kind} rows").permutation(len(rows))[:most]))
 
 
 def _lack(case: AuditCase, reference: bool) -> str:

@@ -7,46 +7,27 @@ attacker knows all other records), so that this is the strongest attack of the a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from synthkit.auditing.attack import Attack
+from synthkit.auditing.attacks.membership_scores import MEASURES, Floats, membership_risk
 from synthkit.auditing.case import AuditCase
-from synthkit.auditing.intervals import auc_estimate, true_positive_estimate
 from synthkit.auditing.neighbours import nearest
 from synthkit.auditing.reading import row_hashes
-from synthkit.auditing.records import Risk
+from synthkit.auditing.records import Risk, not_applicable
 from synthkit.evaluation.controls import noisy_copies
 
-Floats = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
+Points = npt.NDArray[np.float32]
 
 MOST_TARGETS = 100
 """Of members, and as many non-members: those farthest from the reference."""
 _TINY = 1e-6  # added to distances before their logarithm: an exact copy is very near, not infinitely
 _LEAST_SPREAD = 1e-3
-
-
-@dataclass(frozen=True)
-class _Targets:
-    """The records that shadow models are trained with and without.
-
-    Attributes
-    ----------
-    frame
-        Members, then non-members.
-    points
-        The same in the view for distances.
-    members
-        How many of them are members.
-    """
-
-    frame: pd.DataFrame
-    points: npt.NDArray[np.float32]
-    members: int
 
 
 def likelihood_ratios(scores: Floats, inside: Marks, observed: Floats) -> Floats:
@@ -99,88 +80,86 @@ def run(case: AuditCase) -> tuple[Risk, ...]:
     TrainingError
         A shadow model cannot be fitted.
     """
-    shadow = case.shadow
-    if shadow is None:
-        return ()
-    targets = _rarest(case)
+    if case.shadow is None:
+        return (not_applicable("shadow", "No shadow models were asked for."),)
+    models = case.shadow.models
+    rarest = _rarest(case)
+    risks = membership_risk(rarest, "shadow", shadow_scores, details=lambda case: {"shadow models": models})
+    said = f"{models} shadow models, on the {len(rarest.members)} members farthest from the reference."
+    return tuple(replace(risk, note=f"{said} {risk.note}".strip()) for risk in risks)
+
+
+def shadow_scores(case: AuditCase) -> Floats:
+    """Return the likelihood ratio of each target, shape [targets]: members, then non-members; higher ones accuse.
+
+    Parameters
+    ----------
+    case
+        What is attacked, with the targets that shadow models are trained with and without.
+    """
+    if case.shadow is None:
+        return np.zeros(len(case.is_member))
     rng = case.generator("shadow")
-    inside = balanced(shadow.models, len(targets.frame), rng)
+    targets = pd.concat([case.members.frame, case.nonmembers.frame], ignore_index=True)
     background = _background(case, targets)
-    scores = np.stack([
-        _scores(case, targets, _released(case, background, targets, marks, number, rng))
-        for number, marks in enumerate(inside)
-    ])  # fmt: skip
-    observed = _scores(case, targets, case.synthetic.frame)
-    ratios = likelihood_ratios(scores, inside, observed)
-    own, others = ratios[: targets.members], ratios[targets.members :]
-    estimates = {
-        "auc": auc_estimate(own, others, case.confidence),
-        "tpr@fpr1%": true_positive_estimate(own, others, 0.01, case.confidence),
-        "tpr@fpr0.1%": true_positive_estimate(own, others, 0.001, case.confidence),
-    }
-    note = f"{shadow.models} shadow models, on the {targets.members} members farthest from the reference."
-    return (Risk("shadow", estimates=estimates, n=len(ratios), note=note),)
+    inside = balanced(case.shadow.models, len(targets), rng)
+    scores = []
+    for number, marks in enumerate(inside):
+        trained = pd.concat([background, targets[marks]], ignore_index=True)
+        released = _released(case, trained, number, rng)
+        scores.append(_nearness(case.points, case.view.linear(case.view.code(released))))
+    return likelihood_ratios(np.stack(scores), inside, _nearness(case.points, case.synthetic_points))
 
 
-def _rarest(case: AuditCase) -> _Targets:
-    """The members and non-members farthest from the reference, equally many."""
+def _rarest(case: AuditCase) -> AuditCase:
+    """The case with fewer targets: the members and non-members farthest from the reference, equally many."""
     far = case.to_reference().distances[:, 0]
     n = min(MOST_TARGETS, len(case.members), len(case.nonmembers))
-    first = np.argsort(-far[: len(case.members)], kind="stable")[:n]
-    second = np.argsort(-far[len(case.members) :], kind="stable")[:n]
-    frame = pd.concat([case.members.frame.iloc[first], case.nonmembers.frame.iloc[second]], ignore_index=True)
-    points = case.points[np.concatenate([first, len(case.members) + second])]
-    return _Targets(frame, points, n)
+    members, nonmembers = (
+        rows.take(np.argsort(-distances, kind="stable")[:n])
+        for rows, distances in ((case.members, far[case.is_member]), (case.nonmembers, far[~case.is_member]))
+    )
+    return replace(case, members=members, nonmembers=nonmembers, _shared={})
 
 
-def _background(case: AuditCase, targets: _Targets) -> pd.DataFrame:
-    """Training rows that are no target; those of the positive control are the members."""
-    rows = case.members if case.role == "positive control" else case.train
-    taken = row_hashes(case.view.code(targets.frame))
-    return rows.frame[~np.isin(row_hashes(rows.coded), taken)].reset_index(drop=True)
+def _background(case: AuditCase, targets: pd.DataFrame) -> pd.DataFrame:
+    """Training rows that equal no target. All shadow models learn from them, so that they tell nothing of a target."""
+    taken = row_hashes(case.view.code(targets))
+    return case.train.frame[~np.isin(row_hashes(case.train.coded), taken)].reset_index(drop=True)
 
 
-def _released(
-    case: AuditCase,
-    background: pd.DataFrame,
-    targets: _Targets,
-    marks: Marks,
-    number: int,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    """What a generator trained on the background and the marked targets releases."""
-    rows = len(case.synthetic)
+def _released(case: AuditCase, trained: pd.DataFrame, number: int, rng: np.random.Generator) -> pd.DataFrame:
+    """What a generator that learned from some rows releases; as many rows as are looked at of the release.
+
+    That of the positive control copies its rows. That of the negative control has seen none of them.
+    """
+    rows = len(case.synthetic_points)
     if case.role == "negative control":
         return case.reference.take(rng.integers(0, len(case.reference), rows)).frame
-    trained = pd.concat([background, targets.frame[marks]], ignore_index=True)
     if case.role == "positive control" or case.shadow is None:
         return noisy_copies(trained, rows, rng)
     return case.shadow.release(trained, rows, number)
 
 
-def _scores(case: AuditCase, targets: _Targets, synthetic: pd.DataFrame) -> Floats:
-    """Minus the log distance of each target to the nearest synthetic row ``[targets]``."""
-    points = case.view.linear(case.view.code(synthetic))
-    found: Floats = -np.log(nearest(targets.points, points, 1).distances[:, 0] + _TINY)
-    return found
+def _nearness(targets: Points, released: Points) -> Floats:
+    """Minus the log distance of each target to the nearest released row, shape [targets]."""
+    return np.asarray(-np.log(nearest(targets, released, 1).distances[:, 0] + _TINY), dtype=np.float64)
 
 
 ATTACKS = (
     Attack(
         name="shadow",
         family="membership",
-        title="Shadow models",
-        source="Carlini et al. 2022, Membership inference attacks from first principles; Stadler et al. 2022; targets "
-        "by rarity as in Meeus et al. 2023, Achilles' heels",
-        threat="An attacker who has the generator's settings and all other records fits it with and without a record.",
-        reading="Area under the ROC curve over the rarest records: the chance that a member gets a higher likelihood "
-        "ratio than a non-member.",
-        lies="A handful of shadow models finds large effects only; how near a synthetic row comes is all it looks at.",
-        measures={
-            "auc": "area under the ROC curve of members against non-members",
-            "tpr@fpr1%": "share of members found when 1 % of non-members are accused",
-            "tpr@fpr0.1%": "share of members found when 0.1 % of non-members are accused",
-        },
+        title="shadow models",
+        source="Carlini et al. (2022), Membership inference attacks from first principles; Stadler et al. (2022); "
+        "targets by rarity as in Meeus et al. (2023), Achilles' Heels",
+        threat="Somebody who has the settings of the generator and all other records fits it again, with and without "
+        "a record, and asks which of the two the release looks like.",
+        reading="Among the rarest records: probability that the score of a member is higher than that of a "
+        "non-member; 0.5 is guessing.",
+        lies="A handful of shadow models finds large effects only; how near a synthetic row comes is all it looks at. "
+        "Further rows of the same person stay in, so that it asks about the record and not about the person.",
+        measures=MEASURES,
         needs=("holdout", "shadow models"),
         run=run,
     ),

@@ -123,6 +123,7 @@ ATTACKS = (
             "control": "Share of the same predicates that match exactly one non-member.",
         },
         control_noise=0.0,
+        subjects=lambda case: SUBJECTS,
         run=_run,
     ),
 )

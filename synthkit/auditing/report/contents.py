@@ -96,7 +96,7 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
         ("Held-out rows", _count(audit, "held-out")),
         ("Policy", policy_name(audit)),
         ("Audited", moment(audit.created)[:10] if audit.created else "unknown"),
-        ("Digest", digest(audit)[:8]),
+        ("Digest", digest(audit)[:16]),
     ]
 
 

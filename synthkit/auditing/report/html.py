@@ -6,17 +6,18 @@ from synthkit.auditing.report import contents, risks, words
 from synthkit.auditing.report.residual import residual
 from synthkit.auditing.result import Audit
 from synthkit.evaluation.report.page import render_page
+from synthkit.visible import visible
 
 
 def render_html(audit: Audit) -> str:
-    """Return the report as one HTML page; everything from the tables is escaped.
+    """Return the report as one HTML page; everything from the tables is escaped, and seen.
 
     Parameters
     ----------
     audit
         Any audit; what it lacks is told.
     """
-    return render_page(
+    page = render_page(
         "audit.html.j2",
         (),
         package="synthkit.auditing.report",
@@ -51,3 +52,4 @@ def render_html(audit: Audit) -> str:
         conditions=contents.conditions(audit),
         review=contents.review_fields(audit),
     )
+    return visible(page)

@@ -9,6 +9,7 @@ from synthkit.auditing.report.residual import residual
 from synthkit.auditing.result import Audit
 from synthkit.evaluation.report.contents import Table
 from synthkit.evaluation.report.markdown import item_lines, markdown, table_lines
+from synthkit.visible import visible
 
 _LINE = "________________"
 
@@ -22,7 +23,7 @@ def render_markdown(audit: Audit) -> str:
         Any audit; what it lacks is told.
     """
     parts = (_head, _scope, _guarantee, _risks, _rest, _terms, _signing)
-    return "\n".join(line for part in parts for line in part(audit)).strip() + "\n"
+    return visible("\n".join(line for part in parts for line in part(audit)).strip()) + "\n"
 
 
 def _head(audit: Audit) -> Iterator[str]:

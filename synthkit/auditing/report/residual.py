@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from synthkit.auditing.records import Estimate, Risk
 from synthkit.auditing.report import words
-from synthkit.auditing.report.risks import by_family, kind_of, measured, titled
+from synthkit.auditing.report.risks import beside_the_first, by_family, kind_of, listed, measured, titled
 from synthkit.auditing.result import Audit
 from synthkit.evaluation.report.contents import counted, percent
 
@@ -39,12 +39,22 @@ def _of_group(risks: Sequence[Risk]) -> str:
     if not told:
         why = "no attack of this kind was made" if not risks else "every one is inconclusive or could not run"
         return f"No bound: {why}. What an attacker can do here is unknown."
-    said = [*_areas(told), *_found(told), *_excess(told), *_shares(told)]
+    said = [*_shown(told), *_areas(told), *_found(told), *_excess(told), *_shares(told)]
     if open_ones:
         names = "; ".join(titled(risk) for risk in open_ones[:_MOST])
         more = f" and {len(open_ones) - _MOST} more" if len(open_ones) > _MOST else ""
         said.append(f"No bound for {counted(len(open_ones), 'attack')} (inconclusive or not run): {names}{more}.")
     return " ".join(said)
+
+
+def _shown(risks: Sequence[Risk]) -> list[str]:
+    """What is no longer a risk but a finding: the attacks that succeeded, by whichever measure."""
+    leaks = [risk for risk in risks if risk.outcome == "disclosure"]
+    if not leaks:
+        return []
+    names = [f"{titled(risk)}{f' (by {listed(by)})' if (by := beside_the_first(risk)) else ''}" for risk in leaks]
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return [f"Disclosure was found by {counted(len(leaks), 'attack')}: {'; '.join(names[:_MOST])}{more}."]
 
 
 def _highest(risks: Sequence[Risk], kind: str, *, first: bool) -> list[tuple[float, Risk, Estimate]]:

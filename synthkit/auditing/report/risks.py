@@ -9,7 +9,7 @@ from typing import Literal
 
 from synthkit.auditing.attack import Attack
 from synthkit.auditing.attacks import ATTACKS
-from synthkit.auditing.records import OUTCOMES, Estimate, Outcome, Risk
+from synthkit.auditing.records import DESCRIPTIVE, OUTCOMES, Estimate, Outcome, Risk
 from synthkit.auditing.report import words
 from synthkit.auditing.report.figure import Strip, axis_of, strip
 from synthkit.auditing.result import Audit
@@ -80,7 +80,7 @@ def kind_of(risk: Risk, name: str, estimate: Estimate) -> Kind:
 
 
 def first_kind(risk: Risk) -> Kind:
-    """Return what the deciding measure of a risk is."""
+    """Return what the first measure of a risk is."""
     return kind_of(risk, next(iter(risk.estimates), ""), risk.headline)
 
 
@@ -148,13 +148,13 @@ def described(audit: Audit) -> list[Described]:
 
 
 def measures_table(audit: Audit) -> Table | None:
-    """Return the measures of attacks that ran beside those that decide, or None where there are no others."""
+    """Return the measures of attacks that ran beside the first, or None where there are no others."""
     rows = []
     for group in groups(audit):
         for row in group.rows:
             for name, estimate in list(row.risk.estimates.items())[1:]:
                 kind = kind_of(row.risk, name, estimate)
-                compares = estimate.applies and not math.isnan(estimate.baseline)
+                compares = estimate.applies and not math.isnan(estimate.baseline) and name not in DESCRIPTIVE
                 beyond = ("yes" if estimate.above else "no") if compares else DASH
                 said = (value_text(kind, estimate.value), interval_text(kind, estimate), _expected(kind, estimate))
                 rows.append((row.title, _spaced(name), *said, beyond, row.n))
@@ -219,21 +219,37 @@ def _rows(risks: Sequence[Risk]) -> tuple[RiskRow, ...]:
 def in_words(risk: Risk) -> str:
     """Return what a risk says, in one sentence or a few."""
     own = risk.headline
+    beyond = beside_the_first(risk)
+    by = f" by {listed(beyond)}, not by its first measure" if beyond else ""
     parts = {
-        "disclosure": "The attack succeeds beyond chance.",
+        "disclosure": f"The attack succeeds beyond chance{by}.",
         "no disclosure found": "The attack is not shown to do better than chance.",
         "inconclusive": "Nothing follows from this, neither way.",
         "not applicable": "It did not run.",
     }
     said = [parts[risk.outcome]]
     if own.applies and risk.outcome in ("disclosure", "no disclosure found"):
-        said.append(_meaning(risk, first_kind(risk), own))
+        said.append(_meaning(risk, next(iter(risk.estimates)), own))
+        said += [_meaning(risk, name, risk.estimates[name]) for name in beyond]
     if risk.note:
         said.append(risk.note)
     return " ".join(said)
 
 
-def _meaning(risk: Risk, kind: Kind, own: Estimate) -> str:
+def beside_the_first(risk: Risk) -> list[str]:
+    """Return the measures by which there is a disclosure where it is not by the first one."""
+    if risk.outcome != "disclosure" or risk.headline.above:
+        return []
+    return [name for name, one in risk.estimates.items() if name not in DESCRIPTIVE and one.above]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names of measures for a sentence."""
+    return " and ".join(map(_spaced, names))
+
+
+def _meaning(risk: Risk, name: str, own: Estimate) -> str:
+    kind = kind_of(risk, name, own)
     value, high = percent(own.value), percent(own.high)
     least = f" ({high} at most)" if not math.isnan(own.high) else ""
     if kind == "area":
@@ -251,12 +267,12 @@ def _meaning(risk: Risk, kind: Kind, own: Estimate) -> str:
         beyond = "Beyond the same attack on people who were not in the data"
         return f"{beyond} it gains {value}{least} of what was left to gain."
     without = "" if math.isnan(own.baseline) else f"; {percent(own.baseline)} without a leak"
-    return f"{measured(risk)}: {value}{least}{without}."
+    return f"{measured(risk, name)}: {value}{least}{without}."
 
 
-def measured(risk: Risk) -> str:
-    """Return what the deciding measure of a risk is a share of, without a full stop."""
-    attack, name = attack_of(risk), next(iter(risk.estimates), "")
+def measured(risk: Risk, measure: str = "") -> str:
+    """Return what a measure of a risk, the first unless named, is a share of, without a full stop."""
+    attack, name = attack_of(risk), measure or next(iter(risk.estimates), "")
     text = attack.measures.get(name, "") if attack is not None else ""
     return capital(text.partition(". ")[0].rstrip(".")) or "It measures"
 

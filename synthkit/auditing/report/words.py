@@ -59,9 +59,11 @@ OUTCOME_WORDS: Mapping[Outcome, str] = {
     "not applicable": "Not tested",
 }
 OUTCOMES_MEAN: Mapping[Outcome, str] = {
-    "disclosure": "the attack does better with the synthetic table than without it, beyond chance",
-    "no disclosure found": "it does not, and its controls show that it would have caught noisy copies of real records",
-    "inconclusive": "its controls do not show that: nothing follows, neither way",
+    "disclosure": "by at least one of its measures, not always the first, the attack does better with the synthetic"
+    " table than without it, beyond chance",
+    "no disclosure found": "by none of its measures does the attack do better with the synthetic table than without"
+    " it, beyond chance, and its controls show that it would have caught copies of real records",
+    "inconclusive": "its controls do not show that the attack tells a leak from none: nothing follows, neither way",
     "not applicable": "it did not run, and the reason is told",
 }
 
@@ -108,9 +110,12 @@ UTILITY = (
 )
 
 CONTROLS = (
-    "Positive control: the same attack where the released rows are training rows with a little noise. It must succeed,"
-    " else the attack is too weak to say anything. Negative control: the same attack where they are held-out real rows,"
-    " which tell nothing about the training rows. It must not succeed, else the attack sees what is no leak."
+    "Positive control: the same attack where the released rows are copies of training rows: exact ones for attacks that"
+    " look for equal values (singling out, duplicates of quasi-identifiers), else with a little noise on the numbers."
+    " Where it misses even those, finding nothing says nothing. Negative control: the same attack where the released"
+    " rows are held-out real rows, which tell nothing about the training rows. It must not succeed, else the attack"
+    " sees what is no leak. Controls are judged by the first measure of an attack; a disclosure by any other measure"
+    " counts as well."
 )
 
 EXPOSED_RECORDS = (
@@ -158,7 +163,8 @@ TAMPER = (
     "Whoever has the manifest checks all files at once: `synthkit audit --check report.manifest.json`. For the JSON"
     " form any other program that takes a SHA-256 does as well, such as `sha256sum report.json`.",
     "This shows that a file was changed, not who changed it: whoever can replace the report can replace its manifest"
-    " too. So write the first eight digits beside the signature, or send the digest another way.",
+    " too. So write the first sixteen digits beside the signature (fewer can be forged by trying), or send the digest"
+    " another way.",
 )
 
 TERMS = (
