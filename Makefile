@@ -22,8 +22,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## fit, balance and evaluate a real imbalanced table
 	$(BIN)/synthkit demo
 
+# Two processes with one thread each: threads of two processes on two cores hinder each other badly.
 test: $(READY) browser ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The tests open the report in a real browser. Where it is missing and cannot be installed, they say so and are skipped.
 browser: ## install Chromium for the tests, where that is possible
