@@ -24,6 +24,8 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 # Existence and readability are checked by the readers, which say more than click can.
 PATH = click.Path(path_type=Path)
+# A table to read: a path now, and what else `synthkit.io.read_table` understands.
+SOURCE = PATH
 
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), help="Repeat a run exactly: same seed, same bytes. Drawn anew when left out."
