@@ -114,8 +114,8 @@ TITLES = {
     "copies": "memorising: every training row once, with 1 % noise",
     "bootstrap": "memorising: a bootstrap sample of the training rows with 1 % noise; it holds 63 % of them, so "
     "that no attack can exceed an AUC of .816",
-    "bootstrap-3": "memorising: a bootstrap sample of 30,000 rows from 10,000 training rows with 1 % noise; it holds 95 % "
-    "of them, so that no attack can exceed an AUC of .975",
+    "bootstrap-3": "memorising: a bootstrap sample of 30,000 rows from 10,000 training rows with 1 % noise; it holds "
+    "95 % of them, so that no attack can exceed an AUC of .975",
     "tenth-copied": "other real rows, one in ten a copy of a training row",
     "tablegan": "TableGAN, defaults, no budget",
     "tablegan-epsilon-1": "TableGAN, epsilon 1, delta 1e-6",
