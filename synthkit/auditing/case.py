@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from synthkit.auditing.neighbours import Neighbours, nearest
-from synthkit.evaluation.case import Rows
+from synthkit.evaluation.case import Rows, Sharing
 from synthkit.evaluation.controls import noisy_copies
 from synthkit.evaluation.view import TableView
 from synthkit.random import RandomSource
 
 Role = Literal["release", "positive control", "negative control"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class ShadowModels:
 
 
 @dataclass(frozen=True)
-class AuditCase:
+class AuditCase(Sharing):
     """The tables and options of an audit, or of one of its controls.
 
     Attributes
@@ -116,21 +115,6 @@ class AuditCase:
     def generator(self, name: str) -> np.random.Generator:
         """Return a generator at the start of a stream of its own: each attack can be repeated alone."""
         return RandomSource(self.seed).child(self.role).numpy(name)
-
-    def share(self, key: str, make: Callable[[], T]) -> T:
-        """Return what several attacks of this case need, made once.
-
-        Parameters
-        ----------
-        key
-            Name of the result.
-        make
-            Computes it.
-        """
-        if key not in self._shared:
-            self._shared[key] = make()
-        result: T = self._shared[key]
-        return result
 
     @property
     def is_member(self) -> npt.NDArray[np.bool_]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
 
 from synthkit.auditing.attack import Family
 from synthkit.auditing.attacks import ATTACKS
 from synthkit.auditing.records import Risk
 
-Comparison = Literal["<=", ">=", "<", ">"]
 ALL = "all "
 """How a gate begins that means a whole family."""
 _MOST_NAMED = 3
@@ -58,19 +56,6 @@ def titles_of(risks: Iterable[Risk]) -> str:
 def said_of(risks: Sequence[Risk]) -> str:
     """Return the titles of risks and the verb that goes with them."""
     return f"{titles_of(risks)} {'is' if len(risks) == 1 else 'are'}"
-
-
-def holds(number: float, comparison: Comparison, threshold: float) -> bool:
-    """Return whether a number keeps its threshold."""
-    match comparison:
-        case "<=":
-            return number <= threshold
-        case ">=":
-            return number >= threshold
-        case "<":
-            return number < threshold
-        case ">":
-            return number > threshold
 
 
 def number_text(value: float, threshold: float = math.nan, *, share: bool = False) -> str:

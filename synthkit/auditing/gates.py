@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -13,10 +13,8 @@ from synthkit.auditing.attack import Family
 from synthkit.auditing.attacks import ATTACKS
 from synthkit.auditing.gate_words import (
     ALL,
-    Comparison,
     attacks_meant,
     family_of_attack,
-    holds,
     is_meant,
     number_text,
     said_of,
@@ -28,10 +26,10 @@ from synthkit.auditing.records import Estimate, Risk
 from synthkit.auditing.result import Audit, GateStatus, GateVerdict, Guarantee, Overlap
 from synthkit.errors import unknown_name
 from synthkit.evaluation.suite import Gate as ScoreGate
+from synthkit.evaluation.thresholds import COMPARED, Comparison, Threshold, holds
 
 Rule = Literal["fail", "pass"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-_WORDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 _ENDS = {"value": "", "low": "lower end ", "high": "upper end "}
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 
@@ -79,24 +77,10 @@ class ThresholdGate(Gate):
     """
 
     comparison: Comparison = "<="
-    threshold: float
-
-    @field_validator("threshold", mode="before")
-    @classmethod
-    def _no_switch(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError(f"a threshold must be a number, got {str(value).lower()}")
-        return value
-
-    @field_validator("threshold")
-    @classmethod
-    def _finite(cls, value: float) -> float:
-        if not math.isfinite(value):
-            raise ValueError(f"a threshold must be a finite number, got {value}")
-        return value
+    threshold: Threshold
 
     def _asked(self, *, share: bool = False) -> str:
-        return f"{_WORDS[self.comparison]} {threshold_text(self.threshold, share=share)} is asked for"
+        return f"{COMPARED[self.comparison]} {threshold_text(self.threshold, share=share)} is asked for"
 
 
 class RiskGate(ThresholdGate):
@@ -123,7 +107,7 @@ class RiskGate(ThresholdGate):
     risk: str
     measure: str = ""
     bound: Literal["value", "low", "high"] = "high"
-    threshold: float = math.nan
+    threshold: Threshold = math.nan
     relative_to: Literal["absolute", "baseline"] = "absolute"
     outcome: Literal["no disclosure"] | None = None
     inconclusive: Rule = "fail"
@@ -241,7 +225,7 @@ class GuaranteeGate(ThresholdGate):
     """
 
     guarantee: Literal["epsilon", "delta", "holds"]
-    threshold: float = math.nan
+    threshold: Threshold = math.nan
     relative_to: Literal["absolute", "records"] = "absolute"
     required: bool = False
 
@@ -282,7 +266,7 @@ class GuaranteeGate(ThresholdGate):
         if self.relative_to == "records":
             said += f", times {records:,} rows {number:.4g}"
         status: GateStatus = "met" if holds(number, self.comparison, self.threshold) else "not met"
-        asked = f"{_WORDS[self.comparison]} {self.threshold:.4g} is asked for"
+        asked = f"{COMPARED[self.comparison]} {self.threshold:.4g} is asked for"
         return self._said(status, f"{said}, by {promised.source}; {asked}.", number, self.threshold)
 
 

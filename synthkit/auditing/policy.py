@@ -29,7 +29,7 @@ from pydantic import (
 from synthkit.auditing.gates import SUBJECTS, GuaranteeGate, OverlapGate, RiskGate, UtilityGate
 from synthkit.auditing.result import Audit, GateVerdict
 from synthkit.errors import InputError, nearest_name, unknown_name
-from synthkit.schema_yaml import parse_yaml
+from synthkit.schema_yaml import parse_yaml, read_named
 
 FORMAT_VERSION = 1
 POLICIES: Mapping[str, str] = MappingProxyType(
@@ -41,7 +41,6 @@ POLICIES: Mapping[str, str] = MappingProxyType(
 )
 """Policies that come with the package, the most lenient first."""
 DEFAULT = "internal-test-data"
-_MOST_BYTES = 1_000_000
 _REVIEW = "review of the policy"
 _PLAINER = {"tuple_type": "expected a list", "model_type": "expected keys and values"}
 
@@ -180,23 +179,7 @@ def load_policy(name: str | Path) -> Policy:
     InputError
         No such policy, or a file that is not one: says which line and key is wrong and what was expected.
     """
-    text = str(name)
-    if text in POLICIES:
-        return parse_policy((files("synthkit.auditing") / "policies" / POLICIES[text]).read_text("utf-8"), text)
-    path = Path(name)
-    if not path.exists():
-        if path.suffix.lower() in (".yaml", ".yml"):
-            raise InputError(f"there is no policy '{path}'", remedy="Check the path.")
-        raise InputError(unknown_name("policy", text, POLICIES), remedy="Pass one of these or a YAML file.")
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_MOST_BYTES + 1)  # what a device or a growing file holds has no size beforehand
-        if len(data) > _MOST_BYTES:
-            raise InputError(f"the policy '{path}' has more than {_MOST_BYTES:,} bytes", remedy="Pass a policy file.")
-        return parse_policy(data.decode("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot read the policy '{path}': {reason}", remedy="Check the path.") from error
+    return parse_policy(*read_named(name, "policy", POLICIES, files("synthkit.auditing") / "policies"))
 
 
 def parse_policy(text: str, source: str = "policy") -> Policy:
@@ -214,7 +197,6 @@ def parse_policy(text: str, source: str = "policy") -> Policy:
     InputError
         It describes none: says which line and key is wrong.
     """
-    _refuse_aliases(text, source)
     content = parse_yaml(text, f"policy '{source}'")
     if not isinstance(content, Mapping):
         raise InputError(
@@ -231,22 +213,6 @@ def parse_policy(text: str, source: str = "policy") -> Policy:
             raise _wrong(text, source, place, f"the gate {gate.name!r} is there twice, and each name may be used once")
         seen.add(gate.name)
     return policy
-
-
-def _refuse_aliases(text: str, source: str) -> None:
-    """Refuse aliases: a few lines of them grow without end, and a signed policy should say what it says in full."""
-    try:
-        alias = next(
-            (token for token in yaml.scan(text, Loader=yaml.SafeLoader) if type(token) is yaml.AliasToken), None
-        )
-    except yaml.YAMLError:
-        return  # the reader of the content says what is wrong
-    if alias is not None:
-        raise InputError(
-            f"the policy '{source}' is wrong in line {alias.start_mark.line + 1}: it has the alias '*{alias.value}', "
-            "expected no aliases",
-            remedy="Write out what it stands for, and put quotes around a pattern that begins with *.",
-        )
 
 
 def _first(error: ValidationError) -> tuple[tuple[str | int, ...], str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from synthkit.auditing.records import Risk
 from synthkit.evaluation.records import Score
+from synthkit.plain_json import plain_json
 
 FORMAT = "synthkit-audit"
 FORMAT_VERSION = 1
@@ -233,7 +234,7 @@ class Audit:
         """Return everything as plain values that JSON can hold; None in place of NaN."""
         from synthkit import __version__
 
-        found: dict[str, Any] = _plain(
+        found: dict[str, Any] = plain_json(
             {
                 "format": FORMAT,
                 "format_version": FORMAT_VERSION,
@@ -259,16 +260,3 @@ class Audit:
         from synthkit.auditing.text import as_text
 
         return as_text(self, width=width)
-
-
-def _plain(value: Any) -> Any:
-    """Return plain values with None in place of numbers that JSON cannot hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")  # names of files need not be text
-    if isinstance(value, Mapping):
-        return {_plain(str(name)): _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return value

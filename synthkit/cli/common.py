@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import math
+import functools
 import os
 import sys
 import traceback
@@ -11,21 +11,104 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar, TextIO, TypeVar, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from synthkit.errors import InputError, SynthkitError
+from synthkit.io.source import Address, is_address, masked
 
 INTERRUPTED = 130
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
+_QUERY = "synthkit.query"
+_QUERY_USED = "synthkit.query_used"
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # ------------------------------------------------------------ options
 
 # Existence and readability are checked by the readers, which say more than click can.
 PATH = click.Path(path_type=Path)
-# A table to read: a path now, and what else `synthkit.io.read_table` understands.
-SOURCE = PATH
+
+
+class SourceType(click.ParamType):
+    """A table to read: a path, or an address of a database, to which a query of ``--query`` is added."""
+
+    name = "source"
+    _writes: ClassVar[bool] = False
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path | Address:
+        """Return a path or an address; InputError for an address that makes no sense."""
+        if isinstance(value, Path | Address):
+            return value
+        text = str(value)
+        if not is_address(text):
+            return Path(text)
+        query = None if ctx is None or self._writes else ctx.meta.get(_QUERY)
+        if query is None or "?table=" in text or "&table=" in text:
+            return Address.parse(text)
+        if ctx is not None:
+            ctx.meta[_QUERY_USED] = True
+        return Address.parse(text, query=query)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete names of files."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+class SinkType(SourceType):
+    """A table to write: a path, or an address of a database."""
+
+    name = "sink"
+    _writes: ClassVar[bool] = True
+
+
+# A table to read and a table to write: a `Path`, or an `Address` where it lies in a database.
+SOURCE = SourceType()
+SINK = SinkType()
+
+
+def query_option(command: F) -> F:
+    """Add ``--query SQL``, which says what is read from a DATA that is the address of a database."""
+
+    def keep(ctx: click.Context, _: click.Parameter, query: str | None) -> None:
+        if query is not None:
+            ctx.meta[_QUERY] = query
+
+    @functools.wraps(command)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        meta = click.get_current_context().meta
+        if _QUERY in meta and not meta.get(_QUERY_USED):
+            raise InputError(
+                "--query needs the address of a database without a table", remedy="Give it as in postgresql://host/db."
+            )
+        return command(*arguments, **options)
+
+    option = click.option(
+        "--query",
+        metavar="SQL",
+        is_eager=True,
+        expose_value=False,
+        callback=keep,
+        help="Read what this query gives, where DATA is the address of a database without ?table=.",
+    )
+    return option(cast(F, checked))
+
+
+def output_option(command: F) -> F:
+    """Add ``-o OUT``, also called ``--to``: the table to write, as the argument `output` (a `Path` or an `Address`)."""
+    return click.option(
+        "-o",
+        "--output",
+        "--to",
+        "output",
+        type=SINK,
+        required=True,
+        metavar="OUT",
+        help="A file (.csv, .tsv, .jsonl, .parquet, .feather, .arrow), or the address of a table in a database.",
+    )(command)
+
 
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), help="Repeat a run exactly: same seed, same bytes. Drawn anew when left out."
@@ -95,6 +178,7 @@ def one_line_errors(action: Callable[[], object], arguments: Sequence[str]) -> i
         if debug:
             traceback.print_exception(error)
         message, exit_code = described
+        message = masked(message)  # click repeats words of the command line
         click.echo(f"synthkit: error: {message}" if exit_code != INTERRUPTED else f"synthkit: {message}", err=True)
         return exit_code
     return result if isinstance(result, int) else 0
@@ -195,16 +279,3 @@ def print_facts(facts: Mapping[str, object]) -> None:
         click.echo(f"{name:<{width}}  {first}".rstrip())
         for line in rest:
             click.echo(f"{'':<{width}}  {line}".rstrip())
-
-
-def json_safe(value: Any) -> Any:
-    """Return a value that JSON can hold: NaN and infinities become null, numpy becomes plain Python."""
-    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [json_safe(entry) for entry in value]
-    return value if value is None or isinstance(value, str | int) else str(value)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synthkit.cli.common import PATH, json_safe
+from synthkit.cli.common import PATH
+from synthkit.plain_json import plain_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def command(folder: Path | None, seed: int, splits: int, as_json: bool) -> None:
         console.print(f"\nKept in {folder}: {kept}", soft_wrap=True)
     console.print(f"\nDone in {facts['seconds']:.0f} seconds.")
     if as_json:
-        click.echo(json.dumps(json_safe(facts), indent=2))
+        click.echo(json.dumps(plain_json(facts), indent=2))
 
 
 def _heading(console: Console, text: str) -> None:
@@ -314,4 +315,4 @@ def _keep(
     write_table(model.balance(train, random_state=seed), folder / "balanced.csv")
     write_report(evaluation, folder / "report.html")
     with atomic_path(folder / "scores.json") as temporary:
-        temporary.write_text(json.dumps(json_safe(facts), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(plain_json(facts), indent=2) + "\n", encoding="utf-8")

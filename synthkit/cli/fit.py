@@ -14,11 +14,11 @@ from synthkit.cli.common import (
     PATH,
     Interrupted,
     device_option,
-    json_safe,
     print_facts,
     quiet_option,
     seed_option,
 )
+from synthkit.plain_json import plain_json
 
 _MOST_LISTED = 12
 
@@ -151,7 +151,7 @@ def summary(report: Mapping[str, Any]) -> dict[str, object]:
     Figures have four significant digits; an entry with entries of its own becomes one line each. Long lists (histories)
     are for the log, not for the summary.
     """
-    return {name.replace("_", " "): _told(value) for name, value in json_safe(report).items()}
+    return {name.replace("_", " "): _told(value) for name, value in plain_json(report).items()}
 
 
 def _told(value: Any) -> str | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from synthkit.cli.common import PATH, json_option, json_safe, print_facts
+from synthkit.cli.common import PATH, json_option, print_facts
+from synthkit.plain_json import plain_json
 
 
 @click.command()
@@ -32,7 +33,7 @@ def command(model_path: Path, as_json: bool) -> None:
         facts["privacy"] = f"epsilon {budget.epsilon:g}, delta {budget.delta:g} for each {budget.unit}"
     if as_json:
         content = {**facts, "schema": model.schema_.to_dict(), "report": model.report_}
-        click.echo(json.dumps(json_safe(content), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(plain_json(content), indent=2, ensure_ascii=False))
         return
     print_facts({"model": model_path, **facts, **summary(model.report_)})
     click.echo("\ncolumns")

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synthkit.cli.common import PATH, json_option, json_safe
+from synthkit.cli.common import PATH, json_option
+from synthkit.plain_json import plain_json
+from synthkit.schema_showing import describe_values
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from synthkit.schema import Column, Schema
+    from synthkit.schema import Schema
 
 _NARROWEST = 110
-_FEW = 4
 
 
 @click.command("inspect")
@@ -71,7 +72,7 @@ def command(
             "notes": notes,
             "schema": schema.to_dict(),
         }
-        click.echo(json.dumps(json_safe(content), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(plain_json(content), indent=2, ensure_ascii=False))
         return
     click.echo(f"{data}: {len(frame):,} rows, {len(schema):,} columns")
     _print_columns(schema, frame)
@@ -127,23 +128,6 @@ def _print_columns(schema: Schema, frame: pd.DataFrame) -> None:
         # Text, so that brackets in names and values are not taken for markup.
         table.add_row(*(Text(cell, style="dim" if column.type in ("text", "constant") else "") for cell in cells))
     console.print(table)
-
-
-def describe_values(column: Column) -> str:
-    """The range or the first categories of a column, short enough for one cell."""
-    if column.pattern is not None:
-        return column.pattern
-    if column.minimum is not None:
-        return f"{_number(column.minimum)} to {_number(column.maximum)}"
-    if column.categories is None:
-        return ""
-    shown = ", ".join(str(value) for value in column.categories[:_FEW])
-    more = len(column.categories) - _FEW
-    return f"{shown} and {more:,} more" if more > 0 else shown
-
-
-def _number(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _share(share: float) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synthkit.cli.budget import BudgetOptions, budget_options
-from synthkit.cli.common import PATH, json_option, json_safe, print_facts
+from synthkit.cli.common import PATH, json_option, print_facts
 from synthkit.errors import GateError, InputError, PrivacyError, unknown_name
+from synthkit.plain_json import plain_json
 
 if TYPE_CHECKING:
     from synthkit.privacy.linter import LintReport
@@ -285,7 +286,7 @@ def _show_ledger(path: Path, content: dict[str, Any]) -> None:
 
 
 def _as_json(content: dict[str, Any]) -> str:
-    return json.dumps(json_safe(content), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(plain_json(content), indent=2, ensure_ascii=False) + "\n"
 
 
 def _print_json(content: dict[str, Any]) -> None:

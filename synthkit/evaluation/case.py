@@ -90,8 +90,29 @@ class Limits:
     pairs: int = 10_000
 
 
+class Sharing:
+    """What several metrics or attacks need of one case is made once."""
+
+    _shared: dict[str, Any]
+
+    def share(self, key: str, make: Callable[[], T]) -> T:
+        """Return what several need of this case, made once.
+
+        Parameters
+        ----------
+        key
+            Name of the result.
+        make
+            Computes it.
+        """
+        if key not in self._shared:
+            self._shared[key] = make()
+        result: T = self._shared[key]
+        return result
+
+
 @dataclass(frozen=True)
-class Case:
+class Case(Sharing):
     """The tables and options of one evaluation, or of one of its controls.
 
     Attributes
@@ -144,21 +165,6 @@ class Case:
     def generator(self) -> np.random.Generator:
         """Return a generator at the start of the stream of the seed: each metric can then be computed alone."""
         return scoring_generator(self.seed)
-
-    def share(self, key: str, make: Callable[[], T]) -> T:
-        """Return what several metrics of this case need, made once.
-
-        Parameters
-        ----------
-        key
-            Name of the result.
-        make
-            Computes it.
-        """
-        if key not in self._shared:
-            self._shared[key] = make()
-        result: T = self._shared[key]
-        return result
 
     def ceiling(self, kind: Ceiling) -> Case | None:
         """Return the case in which real rows play the synthetic table.

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from synthkit.plain_json import plain_json
+
 if TYPE_CHECKING:
     from synthkit.evaluation.pictures import Pictures
 
@@ -65,7 +67,7 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them: None in place of NaN."""
-        fields: dict[str, Any] = _without_nan(dataclasses.asdict(self))
+        fields: dict[str, Any] = plain_json(dataclasses.asdict(self))
         return fields
 
 
@@ -97,7 +99,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them: None in place of NaN."""
-        fields: dict[str, Any] = _without_nan(dataclasses.asdict(self))
+        fields: dict[str, Any] = plain_json(dataclasses.asdict(self))
         return fields
 
 
@@ -197,14 +199,3 @@ class Evaluation:
         from synthkit.evaluation.text import as_text
 
         return as_text(self, width=width)
-
-
-def _without_nan(value: Any) -> Any:
-    """Return plain values with None in place of numbers that JSON cannot hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): _without_nan(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
-    return value

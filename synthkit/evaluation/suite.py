@@ -18,14 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from synthkit.errors import InputError, unknown_name
 from synthkit.evaluation.metrics import METRICS
 from synthkit.evaluation.records import Score, Status, Verdict
-from synthkit.schema_yaml import parse_yaml
+from synthkit.evaluation.thresholds import COMPARED, Comparison, Threshold, holds
+from synthkit.schema_yaml import parse_yaml, read_named
 
 FORMAT_VERSION = 1
 SUITES: Mapping[str, str] = MappingProxyType(
     {"standard": "standard.yaml", "quick": "quick.yaml", "scores-only": "scores-only.yaml"}
 )
-_MOST_BYTES = 1_000_000
-_WORDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 
 
 class Gate(BaseModel):
@@ -54,8 +53,8 @@ class Gate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     metric: str
-    comparison: Literal["<=", ">=", "<", ">"]
-    threshold: float
+    comparison: Comparison
+    threshold: Threshold
     relative_to: Literal["absolute", "ceiling", "floor"] = "absolute"
     unit: Literal["difference", "ratio"] = "difference"
     bound: Literal["value", "low", "high"] = "value"
@@ -68,13 +67,6 @@ class Gate(BaseModel):
         if name not in METRICS:
             raise ValueError(unknown_name("metric", name, METRICS))
         return name
-
-    @field_validator("threshold")
-    @classmethod
-    def _finite(cls, value: float) -> float:
-        if not math.isfinite(value):
-            raise ValueError(f"a threshold must be a finite number, got {value}")
-        return value
 
     def verdict(self, score: Score | None, missing: str | None = None) -> Verdict:
         """Return whether a score meets the gate.
@@ -123,25 +115,17 @@ class Gate(BaseModel):
         return 1.0 if value == 0 else math.inf
 
     def _holds(self, number: float) -> bool:
-        match self.comparison:
-            case "<=":
-                return number <= self.threshold
-            case ">=":
-                return number >= self.threshold
-            case "<":
-                return number < self.threshold
-            case ">":
-                return number > self.threshold
+        return holds(number, self.comparison, self.threshold)
 
     def _sentence(self, title: str, score: Score, number: float) -> str:
         said = f"{title} {_text(score.value)}"
         if self.bound != "value":
             said += f" ({'lower' if self.bound == 'low' else 'upper'} end {_text(getattr(score, self.bound))})"
         if self.relative_to == "absolute":
-            return f"{said}: {_WORDS[self.comparison]} {_text(self.threshold)} is asked for."
+            return f"{said}: {COMPARED[self.comparison]} {_text(self.threshold)} is asked for."
         control = {"ceiling": "real rows", "floor": "independent columns"}[self.relative_to]
         said += f", {control} {_text(float(getattr(score, self.relative_to)))}"
-        return f"{said}: {self.unit} {_text(number)}, {_WORDS[self.comparison]} {_text(self.threshold)} is asked for."
+        return f"{said}: {self.unit} {_text(number)}, {COMPARED[self.comparison]} {_text(self.threshold)} is asked for."
 
 
 class Suite(BaseModel):
@@ -219,21 +203,7 @@ def load_suite(name: str | Path) -> Suite:
     InputError
         No such suite, or a file that is not one: says which entry is wrong and what was expected.
     """
-    text = str(name)
-    if text in SUITES:
-        return parse_suite((files("synthkit.evaluation") / "suites" / SUITES[text]).read_text("utf-8"), text)
-    path = Path(name)
-    if not path.exists():
-        if path.suffix.lower() in (".yaml", ".yml"):
-            raise InputError(f"there is no suite '{path}'", remedy="Check the path.")
-        raise InputError(unknown_name("suite", text, SUITES), remedy="Pass one of these or a YAML file.")
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"the suite '{path}' has more than {_MOST_BYTES:,} bytes", remedy="Pass a suite file.")
-        return parse_suite(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot read the suite '{path}': {reason}", remedy="Check the path.") from error
+    return parse_suite(*read_named(name, "suite", SUITES, files("synthkit.evaluation") / "suites"))
 
 
 def parse_suite(text: str, source: str = "suite") -> Suite:

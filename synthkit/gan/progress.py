@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
+from synthkit.plain_json import plain_json
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -188,12 +190,8 @@ class JsonLinesLog:
 
     def write(self, record: Mapping[str, object]) -> None:
         """Write one record with the time (UTC, ISO 8601) in front; numbers that JSON cannot hold become null."""
-        plain = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in record.items()
-        }
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._stream.write(json.dumps({"time": moment, **plain}) + "\n")
+        self._stream.write(json.dumps({"time": moment, **plain_json(record)}) + "\n")
         self._stream.flush()
 
     def close(self) -> None:

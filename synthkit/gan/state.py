@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthkit.plain_json import plain_json
+
 Values = dict[str, Any]
 Tensors = dict[str, Tensor]
 
@@ -72,15 +74,7 @@ def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Map
 
 def pack_generator(generator: np.random.Generator) -> Values:
     """Return the state of a numpy generator as JSON-safe values (its 128-bit integers are plain Python integers)."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(key): plain(inner) for key, inner in value.items()}
-        if isinstance(value, np.ndarray):
-            return [int(item) for item in value]
-        return int(value) if isinstance(value, np.integer) else value
-
-    state: Values = plain(generator.bit_generator.state)
+    state: Values = plain_json(generator.bit_generator.state)
     return state
 
 

@@ -58,8 +58,12 @@ class CodeTable:
 
     def draw_codes(self, n: int, rng: np.random.Generator) -> Codes:
         """Codes of ``n`` rows, ``[n]``."""
-        drawn: Codes = np.searchsorted(self._weights, rng.random(n), side="right").clip(max=len(self._weights) - 1)
-        return drawn
+        return self._codes_at(rng.random(n))
+
+    def _codes_at(self, marks: Array) -> Codes:
+        """Codes at these quantiles, from 0 to below 1, of their weights, ``[n]``."""
+        found: Codes = np.searchsorted(self._weights, marks, side="right").clip(max=len(self._weights) - 1)
+        return found
 
     def draw_column(self, column: int, codes: Codes, rng: np.random.Generator) -> Symbols:
         """Symbols of one column given the codes, ``[n]``."""
@@ -96,8 +100,7 @@ class CodeTable:
         ----------
         Madow and Madow (1944), On the theory of systematic sampling, Annals of Mathematical Statistics 15.
         """
-        marks = (np.arange(n) + rng.random()) / n
-        codes = np.searchsorted(self._weights, marks, side="right").clip(max=len(self._weights) - 1)
+        codes = self._codes_at((np.arange(n) + rng.random()) / n)
         rows = np.bincount(codes, minlength=len(self._weights))
         place = np.arange(n) - (np.cumsum(rows) - rows)[codes]
         symbols = np.empty((n, len(self.sizes)), dtype=np.int32)

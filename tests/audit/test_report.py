@@ -7,8 +7,6 @@ import html as entities
 import json
 import math
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import look
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -604,50 +603,20 @@ FRAME = """<!DOCTYPE html><iframe src="page.html" style="width:WIDTHpx;height:30
 });</script>"""
 
 
-def browser() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        path = shutil.which(name)
-        if path is not None:
-            return path
-    pytest.skip("there is no Chromium on the PATH; install the package 'chromium'")
-
-
 @pytest.mark.parametrize("width", [1280, 360])
 def test_a_browser_shows_it_without_a_complaint_and_without_sideways_scrolling(
     complete: Audit, tmp_path: Path, width: int
 ) -> None:
     (tmp_path / "page.html").write_text(render_html(complete), encoding="utf-8")
     (tmp_path / "frame.html").write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
-    ended = subprocess.run(
-        [
-            browser(),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--allow-file-access-from-files",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--enable-logging=stderr",
-            "--v=0",
-            "--virtual-time-budget=10000",
-            "--window-size=1400,3000",
-            "--dump-dom",
-            (tmp_path / "frame.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+    found, written = look(
+        tmp_path / "frame.html",
+        tmp_path / "profile",
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=10000",
+        "--window-size=1400,3000",
     )
-    written = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
-    seen = re.search(r'data-seen="([^"]*)"', ended.stdout)
     assert written == []
-    assert seen is not None
-    found = json.loads(entities.unescape(seen[1]))
     assert found["needed"] <= width
     assert found["marks"] == sum(risk.outcome != "not applicable" for risk in complete.risks.values())
     assert found["outside"] == found["resources"] == 0

@@ -1,22 +1,17 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import click
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from synthkit.cli import VERBS, run
-from synthkit.cli.common import describe_error, json_safe, one_line_errors, plain_warnings, print_facts, row_progress
+from synthkit.cli.common import describe_error, one_line_errors, plain_warnings, print_facts, row_progress
 from synthkit.errors import GateError, InputError, SynthkitError, TrainingError
 
 
@@ -169,25 +164,3 @@ class TestShowing:
         with row_progress(10) as advance:
             advance(10)
         assert capsys.readouterr() == ("", "")
-
-    @given(
-        st.recursive(
-            st.none()
-            | st.booleans()
-            | st.integers()
-            | st.floats()
-            | st.text()
-            | st.just(np.float32(1))
-            | st.just(np.arange(3)),
-            lambda inner: (
-                st.lists(inner, max_size=3) | st.tuples(inner) | st.dictionaries(st.integers(), inner, max_size=3)
-            ),
-            max_leaves=6,
-        )
-    )
-    def test_anything_becomes_json(self, value: object) -> None:
-        json.loads(json.dumps(json_safe(value), allow_nan=False))
-
-    def test_json_keeps_what_it_can(self) -> None:
-        value = {"a": (1, 2.5, float("nan")), 3: np.int64(4), "path": Path("x"), "flag": True}
-        assert json_safe(value) == {"a": [1, 2.5, None], "3": 4, "path": "x", "flag": True}

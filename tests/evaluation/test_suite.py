@@ -114,6 +114,10 @@ def test_the_sentence_names_what_was_compared_with_what() -> None:
         ("name: a\ngates: [{metric: copid, comparison: '<=', threshold: 1}]", "did you mean 'copied'?"),
         ("name: a\ngates: [{metric: copied, comparison: '=', threshold: 1}]", "gates.0.comparison"),
         ("name: a\ngates: [{metric: copied, comparison: '<=', threshold: .nan}]", "finite number"),
+        (
+            "name: a\ngates: [{metric: copied, comparison: '<=', threshold: true}]",
+            "a threshold must be a number, got true",
+        ),
         ("name: a\ngates: [{metric: copied, comparison: '<=', threshold: !!python/name:os.system }]", "not valid YAML"),
     ],
 )

@@ -19,11 +19,12 @@ CONSTRAINTS = {
     for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 }
 REQUIREMENTS = [
-    Requirement(text)
+    requirement
     for text in [
         *PROJECT["project"]["dependencies"],
         *(text for extra in PROJECT["project"]["optional-dependencies"].values() for text in extra),
     ]
+    if (requirement := Requirement(text)).name != PROJECT["project"]["name"]  # an extra may ask for other extras
 ]
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import html
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
+from chromium import look
 
 from synthkit.evaluation import Comparison, Evaluation
 from synthkit.evaluation.report import render_comparison_html, render_html
@@ -43,46 +38,6 @@ FRAME = """<!DOCTYPE html><iframe src="page.html" style="width:WIDTHpx;height:20
 </script>"""
 
 
-def browser() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        found = shutil.which(name)
-        if found is not None:
-            return found
-    pytest.skip("there is no Chromium on the PATH; install the package 'chromium'")
-
-
-def look(page: Path, profile: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return what the probe saw and what the page wrote to the console."""
-    ended = subprocess.run(
-        [
-            browser(),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            f"--user-data-dir={profile}",
-            "--enable-logging=stderr",
-            "--v=0",
-            "--virtual-time-budget=20000",
-            "--window-size=1280,2000",
-            "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    written = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
-    seen = re.search(r'data-seen="([^"]*)"', ended.stdout)
-    assert seen is not None, f"the figures were not drawn; console: {written}"
-    return json.loads(html.unescape(seen[1])), written
-
-
 @pytest.fixture(scope="module")
 def folder(evaluation: Evaluation, comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("page")
@@ -100,7 +55,8 @@ def folder(evaluation: Evaluation, comparison: Comparison, tmp_path_factory: pyt
 def test_every_figure_is_drawn_without_a_complaint(
     folder: Path, tmp_path: Path, name: str, plots: int, marks: int, suffix: str, width: int
 ) -> None:
-    seen, written = look(folder / f"{name}{suffix}.html", tmp_path / "profile")
+    page = folder / f"{name}{suffix}.html"
+    seen, written = look(page, tmp_path / "profile", "--virtual-time-budget=20000", "--window-size=1280,2000")
     assert written == []
     assert seen["width"] == width
     assert seen["needed"] <= width
