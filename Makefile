@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench bench-privacy bench-audit audit browser
+.PHONY: help venv demo test lint bench bench-privacy bench-audit bench-augment bench-impute bench-anomaly audit browser database
 
 help: ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -23,7 +23,7 @@ demo: $(READY) ## fit, balance and evaluate a real imbalanced table
 	$(BIN)/synthkit demo
 
 # Two processes with one thread each: threads of two processes on two cores hinder each other badly.
-test: $(READY) browser ## run the tests
+test: $(READY) browser database ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The tests open the report in a real browser. Where it is missing and cannot be installed, they say so and are skipped.
@@ -32,6 +32,13 @@ browser: ## install Chromium for the tests, where that is possible
 	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
 	echo "Chromium cannot be installed here: the tests of the report in a browser will be skipped"
+
+# The tests start a PostgreSQL server of their own, without a network. Without it they say so and are skipped.
+database: ## install PostgreSQL for the tests, where that is possible
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || \
+	echo "PostgreSQL cannot be installed here: the tests with a server will be skipped"
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff check .
@@ -43,6 +50,15 @@ bench: $(READY) ## measure against peers (hours; SYNTHKIT_DATA names the folder 
 	$(BIN)/python evaluation/benchmarks/evaluate.py
 	$(BIN)/python evaluation/benchmarks/intervals.py
 	$(BIN)/python evaluation/benchmarks/tables.py
+
+bench-augment: $(READY) ## Balancer, SMOTE-NC and simpler treatments on six imbalanced tables (an hour; SYNTHKIT_DATA as above)
+	OMP_NUM_THREADS=1 $(BIN)/python evaluation/benchmarks/augment.py
+
+bench-impute: $(READY) ## imputation against IterativeImputer on masked real cells (half an hour; SYNTHKIT_DATA as above)
+	OMP_NUM_THREADS=1 $(BIN)/python evaluation/benchmarks/impute.py
+
+bench-anomaly: $(READY) ## anomaly scores against isolation forest, ECOD and LOF (half an hour; SYNTHKIT_DATA as above)
+	OMP_NUM_THREADS=1 $(BIN)/python evaluation/benchmarks/anomaly.py
 
 bench-privacy: $(READY) ## measure fits under a budget against AIM, MST and dpmm (hours; SYNTHKIT_DATA as above)
 	$(BIN)/python evaluation/benchmarks/privacy.py

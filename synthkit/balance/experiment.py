@@ -1,137 +1,172 @@
-"""Whether balancing helps: models trained on differently balanced tables, judged on the same real rows."""
+"""One repeat of an experiment: every treatment of the training rows, every model, judged on the same real rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from synthkit.evaluation.intervals import LEVEL
+from synthkit.balance.features import FeatureMap, TrainingRows
+from synthkit.balance.learners import predict
+from synthkit.balance.measures import PRECISION, chance_level, judge_classes, judge_numbers
+from synthkit.balance.treatments import Material, NotApplicable, Treatment, target_values
 from synthkit.evaluation.threads import few_threads
-from synthkit.evaluation.view import TableView
+from synthkit.random import RandomSource
 
-# (training rows, seed) -> training rows, balanced in some way
-Way = Callable[[pd.DataFrame, int], pd.DataFrame]
-
-MODELS = ("logistic regression", "gradient boosting")
-MEASURES = ("recall", "false alarms", "balanced accuracy", "ROC AUC")
+# Distances between rows are computed in parts of at most so many megabytes.
+_DISTANCE_MEGABYTES = 256
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The mean of a paired difference over splits, with its 95 % interval.
+class Question:
+    """What the models are asked.
 
     Attributes
     ----------
-    mean, low, high
-        Mean and ends of the interval.
+    target
+        The column to predict.
+    columns
+        The columns to predict it from.
+    classes
+        The classes as they are in the table; empty for a numeric target.
+    positive
+        Of two classes the place of the one to find.
+    precision
+        The fixed precision at which a recall is asked for.
     """
 
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def sign(self) -> int:
-        """1 if the interval lies above zero, -1 if below, 0 if it holds zero."""
-        return int(self.low > 0) - int(self.high < 0)
+    target: str
+    columns: tuple[str, ...]
+    classes: tuple[Any, ...] = ()
+    positive: int = 0
+    precision: float = PRECISION
 
 
-def judge(train: pd.DataFrame, test: pd.DataFrame, target: str, rare: object) -> dict[tuple[str, str], float]:
-    """Train each model on one table and measure how it finds the rare class in another.
+@dataclass(frozen=True)
+class Judged:
+    """What came of one treatment in one repeat.
+
+    Attributes
+    ----------
+    treatment
+        Its name.
+    values
+        Value by model and measure; empty where the treatment does not apply.
+    added
+        Rows that it added to the real ones.
+    seconds
+        Wall time of the treatment, without the models.
+    problem
+        Why it does not apply, or nothing.
+    """
+
+    treatment: str
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    added: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One repeat: what came of each treatment, and what shares without any model reach.
+
+    Attributes
+    ----------
+    judged
+        One for each treatment, in order.
+    chance
+        Value by measure of a model that knows the shares of the classes (or the mean of the target) and nothing else.
+    """
+
+    judged: tuple[Judged, ...]
+    chance: Mapping[str, float]
+
+
+def judge(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    question: Question,
+    treatments: Sequence[Treatment],
+    models: Sequence[str],
+    random: RandomSource,
+    *,
+    time_budget: str | float | None = "1m",
+    generator: Any = None,
+    tell: Callable[[str], None] = lambda doing: None,
+) -> Repeat:
+    """Give every treatment to the training rows, train every model, and judge all of them on the same test rows.
 
     Parameters
     ----------
     train
-        The rows to learn from, balanced or not.
+        Real rows; the only ones that treatments see.
     test
-        Real rows.
-    target
-        The column that holds the class.
-    rare
-        The class to find.
-
-    Returns
-    -------
-    dict
-        By model and measure: share of rare rows found (recall) and of other rows taken for rare (false alarms) at even
-        odds, the mean of recall and specificity, and the area under the ROC curve, which no threshold enters.
+        Other real rows.
+    question
+        What is predicted from what.
+    treatments, models
+        What is compared; models by their name in `LEARNERS`.
+    random
+        Source of every draw. Each model has the same seed after every treatment.
+    time_budget
+        The most time for fitting a generator.
+    generator
+        An unfitted `TableGAN` to use in place of one with its defaults.
+    tell
+        Is told what is done next.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
+    import sklearn
 
-    view = TableView(train.drop(columns=target))
-    coded = [view.code(frame.drop(columns=target)) for frame in (train, test)]
-    known, truth = (np.asarray(frame[target] == rare, dtype=bool) for frame in (train, test))
-    found: dict[tuple[str, str], float] = {}
-    for name, model, read in (
-        (MODELS[0], LogisticRegression(max_iter=1000), view.linear),
-        (MODELS[1], HistGradientBoostingClassifier(random_state=0), view.tree),
-    ):
-        with few_threads(len(train)):
-            chance = model.fit(read(coded[0]), known).predict_proba(read(coded[1]))[:, 1]
-        recall, false_alarms = float((chance[truth] > 0.5).mean()), float((chance[~truth] > 0.5).mean())
-        values = recall, false_alarms, (recall + 1 - false_alarms) / 2, float(roc_auc_score(truth, chance))
-        found |= {(name, measure): value for measure, value in zip(MEASURES, values, strict=True)}
-    return found
-
-
-def compare(
-    train: pd.DataFrame, test: pd.DataFrame, target: str, rare: object, ways: Mapping[str, Way], seed: int
-) -> pd.DataFrame:
-    """Judge every way of balancing on one split.
-
-    Parameters
-    ----------
-    train, test
-        The split.
-    target
-        The column that holds the class.
-    rare
-        The class to find.
-    ways
-        Functions that balance the training rows, by name.
-    seed
-        Seed that the ways are given.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns way, model, measure, value.
-    """
-    rows = [
-        (way, model, measure, value)
-        for way, balance in ways.items()
-        for (model, measure), value in judge(balance(train, seed), test, target, rare).items()
-    ]
-    return pd.DataFrame(rows, columns=["way", "model", "measure", "value"])
+    n_classes = len(question.classes)
+    with sklearn.config_context(working_memory=_DISTANCE_MEGABYTES):
+        features = FeatureMap(train, question.columns)
+        rows = TrainingRows(features.code(train), target_values(train[question.target], question.classes))
+        asked, truth = features.code(test), target_values(test[question.target], question.classes)
+        kept = train[[*question.columns, question.target]]
+        material = Material(
+            kept,
+            question.target,
+            question.classes,
+            rows,
+            features,
+            random,
+            time_budget=time_budget,
+            generator=generator,
+        )
+        judged = []
+        for treatment in treatments:
+            tell(treatment.title)
+            started = time.perf_counter()
+            try:
+                with nullcontext() if treatment.fits else few_threads(len(train)):
+                    treated = treatment.make(material)
+            except NotApplicable as error:
+                judged.append(Judged(treatment.name, problem=str(error)))
+                continue
+            seconds = time.perf_counter() - started
+            values = {}
+            for model in models:
+                tell(f"{treatment.title}, {model} model")
+                with few_threads(len(train)):
+                    answer = predict(model, treated, asked, features, n_classes=n_classes, seed=random.integer(model))
+                values[model] = _measured(answer, truth, question)
+            judged.append(Judged(treatment.name, values, len(treated) - len(rows), seconds))
+    return Repeat(tuple(judged), _chance(rows.target, truth, question))
 
 
-def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike, *, test_share: float) -> Difference:
-    """Return the mean of first minus second over repeated splits, with an interval that allows for their overlap.
+def _measured(answer: Any, truth: Any, question: Question) -> dict[str, float]:
+    if not question.classes:
+        return judge_numbers(answer, truth)
+    return judge_classes(answer, truth, positive=question.positive, precision=question.precision)
 
-    Parameters
-    ----------
-    first, second
-        The measure of two ways on the same splits.
-    test_share
-        Test rows per training row. The training parts of repeated splits overlap, so that the naive interval is too
-        narrow.
 
-    References
-    ----------
-    Nadeau and Bengio (2003), Inference for the generalization error, Machine Learning 52.
-    """
-    from scipy import stats
-
-    difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    n, mean = len(difference), float(difference.mean())
-    if n < 2:
-        return Difference(mean, float("-inf"), float("inf"))
-    spread = float(np.sqrt((1 / n + test_share) * difference.var(ddof=1)))
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * spread
-    return Difference(mean, mean - half, mean + half)
+def _chance(known: Any, truth: Any, question: Question) -> dict[str, float]:
+    if not question.classes:
+        return judge_numbers(np.full(len(truth), known.mean()), truth)
+    return chance_level(truth, len(question.classes), positive=question.positive, precision=question.precision)
