@@ -18,6 +18,8 @@ from synthkit.errors import SchemaError, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from synthkit.schema_constraints import Constraint
+
 ColumnType = Literal[
     "continuous", "integer", "categorical", "ordinal", "boolean", "datetime", "identifier", "constant", "text"
 ]
@@ -28,6 +30,8 @@ COLUMN_TYPES: tuple[str, ...] = get_args(ColumnType)
 ROLES: tuple[str, ...] = get_args(Role)
 DOMAINS: tuple[str, ...] = ("inferred", "declared")
 FORMAT_VERSION = 2
+CONSTRAINTS_VERSION = 3
+"""Format of schemas with constraints; those without are written as before, and read by older versions."""
 MAX_LISTED_CATEGORIES = 1000
 """A categorical column with more categories than this keeps `categories=None`: the list is no longer readable."""
 
@@ -149,17 +153,22 @@ class Schema:
     records : int, optional
         The public number of records (rows, or persons), as far as a privacy budget needs one. Never counted from the
         data.
+    constraints : tuple of Constraint
+        What every row has to satisfy beyond the description of the columns; see `synthkit.schema_constraints`. All
+        synthetic rows of a model satisfy them.
 
     Raises
     ------
     SchemaError
-        No column, a duplicate name, more than one target, an unknown domain, or a number of records below one.
+        No column, a duplicate name, more than one target, an unknown domain, a number of records below one, or
+        constraints that do not fit the columns or each other.
     """
 
     columns: tuple[Column, ...]
     format_version: int = FORMAT_VERSION
     domain: str = "inferred"
     records: int | None = None
+    constraints: tuple[Constraint, ...] = ()
     _index: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -182,6 +191,11 @@ class Schema:
                 f"the schema has {len(targets)} target columns ({', '.join(map(repr, targets))}), expected at most one",
                 remedy="Keep the role 'target' on one column",
             )
+        if self.constraints:
+            from synthkit.schema_constraint_rules import bind_constraints
+
+            by_name = {column.name: column for column in self.columns}
+            object.__setattr__(self, "constraints", bind_constraints(self.constraints, by_name))
 
     # ------------------------------------------------------------------ looking things up
     @property
@@ -208,6 +222,16 @@ class Schema:
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    def __repr__(self) -> str:
+        from synthkit.schema_showing import schema_text
+
+        return schema_text(self)
+
+    def _repr_html_(self) -> str:
+        from synthkit.schema_showing import schema_html
+
+        return schema_html(self)
 
     # ------------------------------------------------------------------ changing things
     def replace(self, name: str, **changes: Any) -> Schema:
@@ -251,6 +275,25 @@ class Schema:
             if role not in column.roles:
                 columns[name] = dataclasses.replace(column, roles=(*column.roles, role))
         return dataclasses.replace(self, columns=tuple(columns.values()))
+
+    def with_constraints(self, *constraints: Constraint) -> Schema:
+        """A copy with these constraints added to those that it has.
+
+        Raises
+        ------
+        SchemaError
+            One does not fit the columns, or contradicts another.
+        """
+        return dataclasses.replace(self, constraints=(*self.constraints, *constraints))
+
+    def only(self, names: Iterable[str]) -> Schema:
+        """A copy with these columns alone, and the constraints that are about no others."""
+        kept = {self[name].name for name in names}
+        return dataclasses.replace(
+            self,
+            columns=tuple(column for column in self.columns if column.name in kept),
+            constraints=tuple(one for one in self.constraints if kept.issuperset(one.names)),
+        )
 
     # ------------------------------------------------------------------ data
     @classmethod
@@ -314,10 +357,14 @@ class Schema:
     # ------------------------------------------------------------------ in and out
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-safe dictionary, as kept in model files."""
-        content: dict[str, Any] = {"format_version": self.format_version, "domain": self.domain}
+        version = max(self.format_version, CONSTRAINTS_VERSION) if self.constraints else self.format_version
+        content: dict[str, Any] = {"format_version": version, "domain": self.domain}
         if self.records is not None:
             content["records"] = self.records
-        return {**content, "columns": [column.to_dict() for column in self.columns]}
+        content["columns"] = [column.to_dict() for column in self.columns]
+        if self.constraints:
+            content["constraints"] = [constraint.to_dict() for constraint in self.constraints]
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
@@ -331,7 +378,13 @@ class Schema:
         from synthkit.schema_rules import check_document
 
         columns = tuple(Column.from_dict(fields) for fields in check_document(content))
-        return cls(columns, domain=content.get("domain", "inferred"), records=content.get("records"))
+        constraints: tuple[Constraint, ...] = ()
+        if content.get("constraints"):
+            from synthkit.schema_constraint_rules import read_constraints
+
+            constraints = read_constraints(content["constraints"])
+        domain = content.get("domain", "inferred")
+        return cls(columns, domain=domain, records=content.get("records"), constraints=constraints)
 
     def to_yaml(self) -> str:
         """The schema as YAML text meant to be read and edited by people."""
@@ -340,20 +393,33 @@ class Schema:
         return dump_schema(self)
 
     @classmethod
-    def from_yaml(cls, text: str) -> Schema:
+    def from_yaml(cls, text: str, *, source: str = "") -> Schema:
         """Read what `to_yaml` wrote, or what a person made of it.
+
+        Parameters
+        ----------
+        text : str
+            The YAML.
+        source : str
+            Name of the file, for messages.
 
         Raises
         ------
         SchemaError
             The text is not YAML, or not a schema.
         """
-        from synthkit.schema_yaml import parse_yaml
+        from synthkit.schema_constraint_rules import MisplacedError
+        from synthkit.schema_yaml import line_of, parse_yaml
 
-        return cls.from_dict(parse_yaml(text))
+        content = parse_yaml(text)
+        try:
+            return cls.from_dict(content)
+        except MisplacedError as error:
+            where = f"line {line_of(text, error.place)}" + (f" of {source!r}" if source else "")
+            raise SchemaError(f"{error.what} ({where})", remedy=error.remedy) from error
 
-    def save(self, path: str | Path) -> None:
-        """Write the YAML text to a file (whole or not at all).
+    def save(self, path: str | Path, *, comment: str = "") -> None:
+        """Write the YAML text to a file (whole or not at all), and a comment after it.
 
         Raises
         ------
@@ -363,7 +429,7 @@ class Schema:
         from synthkit.archive import atomic_path
 
         with atomic_path(Path(path)) as temporary:
-            Path(temporary).write_text(self.to_yaml(), encoding="utf-8")
+            Path(temporary).write_text(self.to_yaml() + comment, encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Schema:
@@ -382,7 +448,7 @@ class Schema:
                 f"cannot read the schema {str(path)!r}: {reason}",
                 remedy="Write one with 'synthkit inspect DATA -o FILE'",
             ) from error
-        return cls.from_yaml(text)
+        return cls.from_yaml(text, source=str(path))
 
 
 def is_finite_number(value: object) -> bool:

@@ -105,23 +105,23 @@ def _clean_value(where: str, key: str, value: Any) -> Any:
 
 def check_document(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The column entries of a schema document; SchemaError for unknown keys, a newer format or the wrong shape."""
-    from synthkit.schema import FORMAT_VERSION
+    from synthkit.schema import CONSTRAINTS_VERSION, FORMAT_VERSION
 
     if not isinstance(content, Mapping):
         raise SchemaError(
             f"expected a schema with the keys 'format_version' and 'columns', got {type(content).__name__}",
             remedy="Write one with 'synthkit inspect DATA -o FILE'",
         )
-    known = ("format_version", "domain", "records", "columns")
+    known = ("format_version", "domain", "records", "columns", "constraints")
     for key in content:
         if key not in known:
             raise SchemaError(unknown_name("key", str(key), known))
     version = content.get("format_version", FORMAT_VERSION)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise SchemaError(f"format_version must be a whole number, got {version!r}")
-    if version > FORMAT_VERSION:
+    if version > CONSTRAINTS_VERSION:
         raise SchemaError(
-            f"the schema has format_version {version}, this synthkit reads up to {FORMAT_VERSION}",
+            f"the schema has format_version {version}, this synthkit reads up to {CONSTRAINTS_VERSION}",
             remedy="Update synthkit",
         )
     records = content.get("records")

@@ -172,7 +172,7 @@ class TestRefused:
             ("columns: []", "has no columns"),
             ("columns: [age]", "expected a column entry"),
             ("colums: []", "unknown key 'colums'; did you mean 'columns'"),
-            ("format_version: 3\ncolumns: []", "format_version 3, this synthkit reads up to 2"),
+            ("format_version: 4\ncolumns: []", "format_version 4, this synthkit reads up to 3"),
             ("format_version: new\ncolumns: []", "format_version must be a whole number"),
             ("columns: [", "not valid YAML.*line 1"),
             ("columns:\n- name: a\n  name: b\n", "'name' appears twice.*line 3"),
