@@ -45,8 +45,9 @@ HEAD = """\
 
 <!-- Written by docs/make_reference.py from the commands. Do not edit. -->
 
-`synthkit VERB INPUT [-o OUTPUT] [options]`. Tables are CSV, TSV (also compressed), Parquet and Feather/Arrow, known by
-their suffix. Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate or policy not met, 130 interrupted.
+`synthkit VERB INPUT [-o OUTPUT] [options]`. Tables are files, known by their suffix, or addresses of databases: see
+[files and databases](../how-to/sources.md). Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate or
+policy not met, 130 interrupted.
 [Pipelines](../how-to/pipelines-cli.md) tells how to build on them.
 
 Before the verb: `--debug` (or `SYNTHKIT_DEBUG=1`) shows the full traceback of an error, `--version` the version."""

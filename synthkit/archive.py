@@ -313,7 +313,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.close(folder)
 
 
-def check_output(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> None:
+def check_output(path: str | Path, *, inputs: Iterable[object] = ()) -> None:
     """Refuse a place that cannot be written to, before any work is done.
 
     Parameters
@@ -321,7 +321,8 @@ def check_output(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> None
     path
         The file to be written; it may exist.
     inputs
-        Files that are read and must not be replaced.
+        Files that are read and must not be replaced; what follows a "?" is for their reader, and what is no path (an
+        address of a database) cannot be one of them.
 
     Raises
     ------
@@ -329,7 +330,10 @@ def check_output(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> None
         If the folder is missing or not writable, or the path is a folder, a device or one of the inputs.
     """
     target = _checked_target(path)
-    for source in inputs:
+    for given in inputs:
+        if not isinstance(given, str | os.PathLike):
+            continue
+        source = os.fspath(given) if os.path.lexists(given) else os.fspath(given).partition("?")[0]
         if Path(os.path.realpath(source)) == target or (
             target.exists() and os.path.exists(source) and os.path.samefile(source, target)
         ):

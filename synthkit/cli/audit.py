@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synthkit.cli.common import PATH, quiet_option
+from synthkit.cli.common import PATH, SOURCE, Source, query_option, quiet_option
 from synthkit.cli.judging import check_outputs, metric_progress, text_width, words
 from synthkit.errors import GateError, InputError
 
@@ -51,10 +51,15 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
 
 
 @click.command()
-@click.argument("real_path", metavar="REAL", type=PATH)
-@click.argument("synthetic_path", metavar="SYNTHETIC", type=PATH)
+@click.argument("real_path", metavar="REAL", type=SOURCE)
+@click.argument("synthetic_path", metavar="SYNTHETIC", type=SOURCE)
+@query_option
 @click.option(
-    "--holdout", "holdout_path", metavar="FILE", type=PATH, help="Real rows that the generator never saw: the control."
+    "--holdout",
+    "holdout_path",
+    metavar="FILE",
+    type=SOURCE,
+    help="Real rows that the generator never saw: a control.",
 )
 @click.option(
     "--policy",
@@ -110,9 +115,9 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
 )
 @quiet_option
 def command(
-    real_path: Path,
-    synthetic_path: Path,
-    holdout_path: Path | None,
+    real_path: Source,
+    synthetic_path: Source,
+    holdout_path: Source | None,
     policy: str,
     quasi_identifiers: tuple[str, ...],
     sensitive: tuple[str, ...],
@@ -157,7 +162,7 @@ def command(
     from synthkit.io import read_table
 
     # before anything is read: what changes meanwhile differs from its hash, and --check says so
-    origin = describe_run(words(), {part: path for part, path in inputs.items() if path.is_file()}, seed=seed)
+    origin = describe_run(words(), inputs, seed=seed)
     tables = {part: read_table(inputs[part]) for part in ("real", "synthetic", "held-out") if part in inputs}
 
     import dataclasses
@@ -194,7 +199,7 @@ def _file(policy: str) -> Path | None:
 
 
 def _check_places(
-    reports: Sequence[Path], json_path: Path | None, written: Sequence[Path], inputs: Mapping[str, Path]
+    reports: Sequence[Path], json_path: Path | None, written: Sequence[Path], inputs: Mapping[str, Source]
 ) -> Path | None:
     """Refuse what cannot be written before anything is read; return where the manifest will lie."""
     check_outputs(reports, json_path, list(inputs.values()))
@@ -223,7 +228,7 @@ def _publish(
     found: Audit,
     reports: Sequence[Path],
     json_path: Path | None,
-    inputs: Mapping[str, Path],
+    inputs: Mapping[str, Source],
     manifest: Path | None,
     quiet: bool,
 ) -> None:
@@ -241,8 +246,10 @@ def _publish(
     digest = ""
     if manifest is not None:
         from synthkit.auditing.manifest import write_manifest
+        from synthkit.io import source_path
 
-        digest = write_manifest(manifest, (*reports, *((json_path,) if json_path is not None else ())), found, inputs)
+        files = {part: path for part, source in inputs.items() if (path := source_path(source)) and path.is_file()}
+        digest = write_manifest(manifest, (*reports, *((json_path,) if json_path is not None else ())), found, files)
     if quiet:
         return
     click.echo(found.to_text(width=text_width()), nl=False)

@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 
-class SourceType(click.ParamType):
+class SourceType(click.ParamType[Path | Address]):
     """A table to read: a path, or an address of a database, to which a query of ``--query`` is added."""
 
     name = "source"
@@ -65,6 +65,7 @@ class SinkType(SourceType):
 
 
 # A table to read and a table to write: a `Path`, or an `Address` where it lies in a database.
+Source = Path | Address
 SOURCE = SourceType()
 SINK = SinkType()
 

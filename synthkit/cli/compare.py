@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from synthkit.cli.common import PATH, quiet_option
+from synthkit.cli.common import SOURCE, Source, query_option, quiet_option
 from synthkit.cli.judging import (
     check_outputs,
     judging_options,
@@ -18,14 +18,15 @@ from synthkit.cli.judging import (
 
 
 @click.command()
-@click.argument("real_path", metavar="REAL", type=PATH)
-@click.argument("synthetic_paths", metavar="SYNTHETIC...", type=PATH, nargs=-1, required=True)
+@click.argument("real_path", metavar="REAL", type=SOURCE)
+@click.argument("synthetic_paths", metavar="SYNTHETIC...", type=SOURCE, nargs=-1, required=True)
+@query_option
 @judging_options
 @quiet_option
 def command(
-    real_path: Path,
-    synthetic_paths: tuple[Path, ...],
-    test_path: Path | None,
+    real_path: Source,
+    synthetic_paths: tuple[Source, ...],
+    test_path: Source | None,
     target: str | None,
     sensitive: tuple[str, ...],
     groups: tuple[str, ...],
@@ -85,7 +86,7 @@ def command(
     refuse(failed, gates.name)
 
 
-def _names(paths: tuple[Path, ...]) -> list[str]:
+def _names(paths: tuple[Source, ...]) -> list[str]:
     """Return a short name for each file, all different: the file name, or the path where two are alike."""
     short = [path.name for path in paths]
     named = [path.name if short.count(path.name) == 1 else str(path) for path in paths]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from synthkit.cli.common import PATH, quiet_option
+from synthkit.cli.common import SOURCE, Source, query_option, quiet_option
 from synthkit.cli.judging import (
     check_outputs,
     judging_options,
@@ -18,14 +18,15 @@ from synthkit.cli.judging import (
 
 
 @click.command()
-@click.argument("real_path", metavar="REAL", type=PATH)
-@click.argument("synthetic_path", metavar="SYNTHETIC", type=PATH)
+@click.argument("real_path", metavar="REAL", type=SOURCE)
+@click.argument("synthetic_path", metavar="SYNTHETIC", type=SOURCE)
+@query_option
 @judging_options
 @quiet_option
 def command(
-    real_path: Path,
-    synthetic_path: Path,
-    test_path: Path | None,
+    real_path: Source,
+    synthetic_path: Source,
+    test_path: Source | None,
     target: str | None,
     sensitive: tuple[str, ...],
     groups: tuple[str, ...],

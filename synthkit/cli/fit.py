@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
@@ -12,19 +11,21 @@ from synthkit.cli.budget import BudgetOptions, budget_options, ledger_option, no
 from synthkit.cli.common import (
     INTERRUPTED,
     PATH,
+    SOURCE,
     Interrupted,
+    Source,
     device_option,
     print_facts,
+    query_option,
     quiet_option,
     seed_option,
 )
-from synthkit.plain_json import plain_json
-
-_MOST_LISTED = 12
+from synthkit.tables.showing import summary
 
 
 @click.command()
-@click.argument("data", type=PATH)
+@click.argument("data", type=SOURCE)
+@query_option
 @click.option("-o", "--output", "output", type=PATH, required=True, metavar="MODEL", help="The model file to write.")
 @click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
 @click.option("--target", metavar="COL", help="The column that will be predicted from the others.")
@@ -60,7 +61,7 @@ _MOST_LISTED = 12
 @seed_option
 @quiet_option
 def command(
-    data: Path,
+    data: Source,
     output: Path,
     schema_path: Path | None,
     target: str | None,
@@ -143,37 +144,3 @@ def command(
     if not quiet:
         print_facts({"model": output, **summary(model.report_)})
     return INTERRUPTED if model.report_.get("interrupted") else 0
-
-
-def summary(report: Mapping[str, Any]) -> dict[str, object]:
-    """Return what a fit has to tell, by name and ready to print, in the order of the report.
-
-    Figures have four significant digits; an entry with entries of its own becomes one line each. Long lists (histories)
-    are for the log, not for the summary.
-    """
-    return {name.replace("_", " "): _told(value) for name, value in plain_json(report).items()}
-
-
-def _told(value: Any) -> str | None:
-    """Return a value of the report as text; None for what is not told."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case float():
-            return f"{value:.4g}"
-        case str():
-            return value or None
-        case Mapping():
-            lines = [f"{str(name).replace('_', ' ')}: {told}" for name, told in _entries(value.items())]
-            return "\n".join(lines) or None
-        case list() | tuple() if 0 < len(value) <= _MOST_LISTED:
-            return "\n".join(told for _, told in _entries(enumerate(value))) or None
-    return None
-
-
-def _entries(pairs: Iterable[tuple[object, Any]]) -> list[tuple[object, str]]:
-    """Return the entries that have something to tell, each on one line."""
-    told = [(name, _told(value)) for name, value in pairs]
-    return [(name, text.replace("\n", ", ")) for name, text in told if text is not None]

@@ -18,7 +18,7 @@ def command(model_path: Path, as_json: bool) -> None:
     """Show what is in the file MODEL: its columns, how it was fitted and how well it did."""
     from synthkit import load
     from synthkit.archive import read_manifest
-    from synthkit.cli.fit import summary
+    from synthkit.tables.showing import summary
 
     model = load(model_path)
     manifest = read_manifest(model_path)

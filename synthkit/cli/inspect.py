@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from synthkit.cli.common import PATH, json_option
+from synthkit.cli.common import PATH, SOURCE, Source, json_option, query_option
 from synthkit.plain_json import plain_json
 from synthkit.schema_showing import describe_values
 
@@ -21,7 +21,8 @@ _NARROWEST = 110
 
 
 @click.command("inspect")
-@click.argument("data", type=PATH)
+@click.argument("data", type=SOURCE)
+@query_option
 @click.option("-o", "--output", "output", type=PATH, metavar="SCHEMA", help="Write the schema here, as YAML to edit.")
 @click.option("--target", metavar="COL", help="The column that will be predicted from the others.")
 @click.option("--sensitive", multiple=True, metavar="COL", help="A column to be protected; may be given several times.")
@@ -35,7 +36,7 @@ _NARROWEST = 110
 @click.option("--person-key", metavar="COL", help="The column that says which rows belong to one person.")
 @json_option
 def command(
-    data: Path,
+    data: Source,
     output: Path | None,
     target: str | None,
     sensitive: tuple[str, ...],
@@ -45,7 +46,8 @@ def command(
 ) -> None:
     """Propose a schema for the table DATA, and say why.
 
-    Every choice can be changed in the file that -o writes; `synthkit fit --schema` reads it.
+    Every choice can be changed in the file that -o writes; `synthkit fit --schema` reads it. Candidates are constraints
+    that all rows satisfy; they are not applied unless you take the comment marks away.
 
     \b
     synthkit inspect people.csv --target income -o people.yaml
@@ -57,13 +59,15 @@ def command(
 
     from synthkit.io import read_table
     from synthkit.schema import Schema
+    from synthkit.schema_candidates import as_comment, propose_constraints
 
     frame = read_table(data)
     schema = Schema.infer(frame, target=target).with_roles(
         sensitive=sensitive, quasi_identifiers=quasi_identifiers, person_key=person_key
     )
+    candidates = propose_constraints(frame, schema)
     if output is not None:
-        schema.save(output)
+        schema.save(output, comment=as_comment(candidates))
     notes = _notes(schema)
     if as_json:
         content = {
@@ -71,6 +75,7 @@ def command(
             "missing": {column.name: int(frame[column.name].isna().sum()) for column in schema},
             "notes": notes,
             "schema": schema.to_dict(),
+            "candidates": [one.to_json() for one in candidates],
         }
         click.echo(json.dumps(plain_json(content), indent=2, ensure_ascii=False))
         return
@@ -78,8 +83,10 @@ def command(
     _print_columns(schema, frame)
     for note in notes:
         click.echo(f"note: {note}")
+    for one in candidates:
+        click.echo(f"candidate: {one.constraint.describe()} ({one.evidence})")
     if output is not None:
-        click.echo(f"schema written to {output}")
+        click.echo(f"schema written to {output}" + ("; candidates are comments at its end" if candidates else ""))
 
 
 def _notes(schema: Schema) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from synthkit.cli.common import PATH
+from synthkit.cli.common import PATH, SOURCE, Source
 from synthkit.errors import GateError, InputError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _MOST_NAMED = 4
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--test", "test_path", metavar="HOLDOUT", type=PATH, help="Real rows that the generator never saw."),
+    click.option("--test", "test_path", metavar="HOLDOUT", type=SOURCE, help="Real rows that the generator never saw."),
     click.option("--target", metavar="COL", help="The column that models trained on either table predict."),
     click.option(
         "--sensitive",
@@ -72,7 +72,7 @@ def judging_options(command: F) -> F:
     return command
 
 
-def check_outputs(reports: Sequence[Path], json_path: Path | None, inputs: Sequence[Path]) -> None:
+def check_outputs(reports: Sequence[Path], json_path: Path | None, inputs: Sequence[Source]) -> None:
     """Refuse outputs that cannot be written, are inputs, or are named twice, before any work is done."""
     from synthkit.archive import check_output
     from synthkit.evaluation.report import check_suffix

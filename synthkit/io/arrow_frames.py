@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from synthkit.errors import DataError
+from synthkit.io.source import Address
 
 if TYPE_CHECKING:
     from synthkit.schema import Column, Schema
@@ -21,6 +22,8 @@ _KEY = b"synthkit"
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """A frame with the dtypes that pandas had; a named index becomes a column, any other is dropped."""
     frame: pd.DataFrame = table.to_pandas()
+    for name, dtype in _whole_with_gaps(table).items():
+        frame[name] = table[name].to_pandas(types_mapper={table[name].type: dtype}.get).array
     named = [str(name) for name in frame.index.names if name is not None]
     frame = frame.reset_index(names=None) if named else frame.reset_index(drop=True)
     if named and len(named) < len(frame.columns) - table.num_columns + len(named):
@@ -33,6 +36,26 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
             categories = pd.Index(kept["categories"], dtype=kept["dtype"])
             frame[name] = frame[name].astype(pd.CategoricalDtype(categories, ordered=kept["ordered"]))
     return frame
+
+
+def _whole_with_gaps(table: pa.Table) -> dict[str, Any]:
+    """Columns of whole numbers with missing cells that pandas did not write: as floats they would lose digits."""
+    known = {column["name"] for column in (table.schema.pandas_metadata or {}).get("columns", ())}
+    dtypes = {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.uint8(): pd.UInt8Dtype(),
+        pa.uint16(): pd.UInt16Dtype(),
+        pa.uint32(): pd.UInt32Dtype(),
+        pa.uint64(): pd.UInt64Dtype(),
+    }
+    return {
+        field.name: dtypes[field.type]
+        for field, column in zip(table.schema, table.columns, strict=True)
+        if field.type in dtypes and column.null_count and field.name not in known
+    }
 
 
 def _stored_categories(stored: bytes) -> dict[str, dict[str, Any]]:
@@ -57,13 +80,13 @@ class FrameConverter:
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
         Named in errors.
     schema : Schema, optional
         Settles the type of columns that have no value in the first piece.
     """
 
-    def __init__(self, path: Path, schema: Schema | None) -> None:
+    def __init__(self, path: Path | Address, schema: Schema | None) -> None:
         self._path = path
         self._schema = schema
         self.arrow_schema: pa.Schema | None = None
@@ -79,6 +102,8 @@ class FrameConverter:
                 f"'{self._path}' cannot hold these values: {'; '.join(map(str, error.args))}",
                 remedy="Give every column values of one type, or write CSV.",
             ) from error
+        except UnicodeEncodeError as error:
+            raise DataError(f"a cell holds text that is not valid Unicode: {error.reason}") from error
 
     def empty(self) -> pa.Table:
         """A table without rows, with the columns of the schema."""

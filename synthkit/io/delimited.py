@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,13 +20,16 @@ import pyarrow.csv
 from synthkit import schema_dates
 from synthkit.errors import DataError
 from synthkit.io.formats import TableFormat
-from synthkit.io.streams import CompressedFile, reading
+from synthkit.io.layout import TextLayout, named, text_layout, warn_of_layout, with_guessed_encoding
+from synthkit.io.source import ReadOptions
+from synthkit.io.streams import CompressedFile
 from synthkit.io.tables import pick_columns
 
 if TYPE_CHECKING:
     from synthkit.schema import Schema
 
 _BLOCK = 16 * 1024 * 1024
+_DECIMAL_COMMA = r"^\s*[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?\s*$"
 _DATE_TEXT = {
     "D": "%Y-%m-%d",
     "h": "%Y-%m-%d %H:%M:%S",
@@ -38,18 +41,17 @@ _DATE_TEXT = {
 }
 
 
-def read(path: Path, kind: TableFormat, columns: Sequence[str] | None) -> pd.DataFrame:
+def read(path: Path, kind: TableFormat, columns: Sequence[str] | None, options: ReadOptions) -> pd.DataFrame:
     """Read a text file; see `synthkit.io.read_table`."""
+    layout = text_layout(path, kind, options)
     try:
-        names = _header(path, kind)
-        wanted = pick_columns(path, names, columns)
-        _check_shape(path, kind, names)
-        frame = _plain_dtypes(_parse(path, kind, names, wanted))
-        kept = _written_otherwise(path, kind, names, frame)
-        if kept:
-            frame = frame.assign(**_parse_text(path, kind, names, kept))
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path, kind) from error
+        try:
+            frame, layout = _read(path, layout, columns, guess_decimal=options.decimal is None)
+        except UnicodeDecodeError as error:
+            if options.encoding is not None:
+                raise _not_utf8(path, layout) from error
+            layout = with_guessed_encoding(path, layout)
+            frame, layout = _read(path, layout, columns, guess_decimal=options.decimal is None)
     except pd.errors.ParserError as error:
         detail = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise DataError(
@@ -59,14 +61,35 @@ def read(path: Path, kind: TableFormat, columns: Sequence[str] | None) -> pd.Dat
         raise DataError(
             f"'{path}' cannot be read as a table: {error}", remedy="Check quotes and separators."
         ) from error
-    return frame[wanted]
+    warn_of_layout(path, layout)
+    return frame
+
+
+def _read(
+    path: Path, layout: TextLayout, columns: Sequence[str] | None, *, guess_decimal: bool
+) -> tuple[pd.DataFrame, TextLayout]:
+    names = _header(path, layout)
+    wanted = pick_columns(path, names, columns)
+    _check_shape(path, layout, names)
+    frame = _plain_dtypes(_parse(path, layout, names, wanted))
+    if guess_decimal and layout.separator != ",":
+        # Where a comma separates cells, one inside a number must be in quotes, and is left to who wrote them.
+        found = [name for name in wanted if _has_decimal_commas(frame[name])]
+        if found:
+            layout = replace(layout, decimal=",").with_found(f"decimal commas in {named(found)}", "decimal=comma")
+            frame = _plain_dtypes(_parse(path, layout, names, wanted))
+            frame = frame.assign(**{name: _without_thousands(frame[name]) for name in found})
+    kept = _written_otherwise(path, layout, names, frame)
+    if kept:
+        frame = frame.assign(**_parse_text(path, layout, names, kept))
+    return frame[wanted], layout
 
 
 # ---------------------------------------------------------------------- header and shape
-def _rows(stream: IO[bytes], kind: TableFormat) -> Generator[tuple[int, list[str]], None, None]:
+def _rows(stream: IO[bytes], layout: TextLayout) -> Generator[tuple[int, list[str]], None, None]:
     """Rows that are not blank, with the line that they end on."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, delimiter=kind.separator, skipinitialspace=True)
+    reader = csv.reader(text, delimiter=layout.separator, skipinitialspace=True)
     try:
         for row in reader:
             if row:
@@ -75,35 +98,26 @@ def _rows(stream: IO[bytes], kind: TableFormat) -> Generator[tuple[int, list[str
         text.detach()
 
 
-def _header(path: Path, kind: TableFormat) -> list[str]:
-    with reading(path, kind.compression) as stream, closing(_rows(stream, kind)) as rows:
-        first = [row for _, row in islice(rows, 2)]
-    if not first:
+def _header(path: Path, layout: TextLayout) -> list[str]:
+    with layout.reading(path) as stream, closing(_rows(stream, layout)) as rows:
+        first = next((row for _, row in rows), None)
+    if first is None:
         raise DataError(f"the file '{path}' holds blank lines only", remedy="Check that it was written completely.")
-    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
-        if separator == kind.separator:
-            continue  # a single column whose quoted cells hold the separator
-        counts = {row[0].count(separator) for row in first if len(row) == 1}
-        if len(first) == 2 and len(first[0]) == len(first[1]) == 1 and len(counts) == 1 and counts != {0}:
-            expected = "tabs" if kind.separator == "\t" else "commas"
-            remedy = {"tabs": "Name it .tsv.", "commas": "Name it .csv."}.get(word, f"Save it with {expected}.")
-            raise DataError(f"the columns of '{path}' are separated by {word}, expected {expected}", remedy=remedy)
     # Columns without a name are called as pandas calls them.
-    names = [name if name.strip() else f"Unnamed: {position}" for position, name in enumerate(first[0])]
-    return names
+    return [name if name.strip() else f"Unnamed: {position}" for position, name in enumerate(first)]
 
 
-def _check_shape(path: Path, kind: TableFormat, names: list[str]) -> None:
+def _check_shape(path: Path, layout: TextLayout, names: list[str]) -> None:
     """Raise DataError unless every row has as many cells as the header.
 
     Arrow's parser is fast and strict but knows no blank after a comma, so what it refuses is looked at again.
     """
     try:
-        for _ in _arrow_batches(path, kind, names, [0]):
+        for _ in _arrow_batches(path, layout, names, [0]):
             pass
     except (pa.ArrowInvalid, pa.ArrowKeyError):
-        with reading(path, kind.compression) as stream:
-            with closing(_rows(stream, kind)) as rows:
+        with layout.reading(path) as stream:
+            with closing(_rows(stream, layout)) as rows:
                 found = next(((line, len(row)) for line, row in rows if len(row) != len(names)), None)
         if found is not None:
             raise DataError(
@@ -112,15 +126,15 @@ def _check_shape(path: Path, kind: TableFormat, names: list[str]) -> None:
             ) from None
 
 
-def _arrow_batches(path: Path, kind: TableFormat, names: list[str], positions: list[int]) -> Iterator[pa.RecordBatch]:
+def _arrow_batches(path: Path, layout: TextLayout, names: list[str], positions: list[int]) -> Iterator[pa.RecordBatch]:
     """Some columns as bytes, as they are written in the file."""
     labels = [str(position) for position in range(len(names))]
     chosen = [labels[position] for position in positions]
-    with reading(path, kind.compression) as stream:
+    with layout.reading(path) as stream:
         reader = pyarrow.csv.open_csv(
             stream,
             read_options=pyarrow.csv.ReadOptions(column_names=labels, block_size=_BLOCK, use_threads=False),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=kind.separator, newlines_in_values=True),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types={label: pa.binary() for label in chosen}, include_columns=chosen, strings_can_be_null=False
             ),
@@ -129,28 +143,29 @@ def _arrow_batches(path: Path, kind: TableFormat, names: list[str], positions: l
             yield from reader
 
 
-def _not_utf8(path: Path, kind: TableFormat) -> DataError:
+def _not_utf8(path: Path, layout: TextLayout) -> DataError:
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
-    with reading(path, kind.compression) as stream:
+    with layout.reading(path) as stream:
         for data in stream:
             try:
                 decoder.decode(data)
             except UnicodeDecodeError as error:
                 return DataError(
                     f"'{path}' is not UTF-8 text: line {line:,} holds the byte 0x{error.object[error.start]:02x}",
-                    remedy="Save it in the encoding UTF-8.",
+                    remedy="Name its encoding as in people.csv?encoding=cp1252, or save it in the encoding UTF-8.",
                 )
             line += 1
     return DataError(f"'{path}' is not UTF-8 text", remedy="Save it in the encoding UTF-8.")
 
 
 # ---------------------------------------------------------------------- cells
-def _parse(path: Path, kind: TableFormat, names: list[str], wanted: list[str], **options: Any) -> pd.DataFrame:
-    with reading(path, kind.compression) as stream:
+def _parse(path: Path, layout: TextLayout, names: list[str], wanted: list[str], **options: Any) -> pd.DataFrame:
+    with layout.reading(path) as stream:
         frame: pd.DataFrame = pd.read_csv(
             stream,
-            sep=kind.separator,
+            sep=layout.separator,
+            decimal=layout.decimal,
             header=0,
             names=names,
             usecols=wanted,
@@ -162,9 +177,27 @@ def _parse(path: Path, kind: TableFormat, names: list[str], wanted: list[str], *
     return frame
 
 
-def _parse_text(path: Path, kind: TableFormat, names: list[str], wanted: list[str]) -> dict[str, pd.Series[Any]]:
-    frame = _parse(path, kind, names, wanted, dtype=str)
+def _parse_text(path: Path, layout: TextLayout, names: list[str], wanted: list[str]) -> dict[str, pd.Series[Any]]:
+    frame = _parse(path, layout, names, wanted, dtype=str)
     return {name: frame[name] for name in wanted}
+
+
+def _has_decimal_commas(series: pd.Series[Any]) -> bool:
+    """Whether all cells are numbers, some of them with a comma before the decimals."""
+    if series.dtype != object:
+        return False
+    cells = pa.array(series, type=pa.large_string(), from_pandas=True).drop_null()
+    if not len(cells) or not pc.any(pc.match_substring(cells, ",")).as_py():
+        return False
+    return bool(pc.all(pc.match_substring_regex(cells, _DECIMAL_COMMA)).as_py())
+
+
+def _without_thousands(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Numbers as 1.234,5, which were left as text because a point may mean something else in another file."""
+    if series.dtype != object:
+        return series
+    plain = series.str.strip().str.replace(".", "").str.replace(",", ".")
+    return pd.Series([np.nan if pd.isna(cell) else float(cell) for cell in plain], index=series.index, dtype="float64")
 
 
 def _plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +219,7 @@ def _plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
-def _written_otherwise(path: Path, kind: TableFormat, names: list[str], frame: pd.DataFrame) -> list[str]:
+def _written_otherwise(path: Path, layout: TextLayout, names: list[str], frame: pd.DataFrame) -> list[str]:
     """Columns that would not be written back as they came: numbers with leading zeros or plus signs, true and FALSE."""
     suspects = [
         position
@@ -198,7 +231,7 @@ def _written_otherwise(path: Path, kind: TableFormat, names: list[str], frame: p
     found: set[int] = set()
     first = True
     try:
-        for batch in _arrow_batches(path, kind, names, suspects):
+        for batch in _arrow_batches(path, layout, names, suspects):
             for position, column in zip(suspects, batch.columns, strict=True):
                 if position in found:
                     continue
@@ -227,10 +260,10 @@ class _Writer:
 
     def write(self, frame: pd.DataFrame) -> None:
         text = io.StringIO()
-        dates = {} if self._schema is None else _date_texts(frame, self._schema)
+        dates = {} if self._schema is None else date_texts(frame, self._schema)
         frame.assign(**dates).to_csv(
             text,
-            sep=self._kind.separator,
+            sep=self._kind.separator or ",",
             index=False,
             header=self._first,
             lineterminator="\n",
@@ -254,7 +287,7 @@ def open_writer(path: Path, kind: TableFormat, schema: Schema | None) -> _Writer
     return _Writer(path, kind, schema)
 
 
-def _date_texts(frame: pd.DataFrame, schema: Schema) -> dict[str, Any]:
+def date_texts(frame: pd.DataFrame, schema: Schema) -> dict[str, Any]:
     """Dates as text in the grid of the schema: pandas leaves out the time of day where one piece has none."""
     texts: dict[str, Any] = {}
     for name, series in frame.items():

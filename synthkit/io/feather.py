@@ -14,13 +14,14 @@ import pyarrow.ipc
 from synthkit.errors import DataError
 from synthkit.io.arrow_frames import ArrowWriter, to_frame
 from synthkit.io.formats import TableFormat
+from synthkit.io.source import ReadOptions
 from synthkit.io.tables import pick_columns
 
 if TYPE_CHECKING:
     from synthkit.schema import Schema
 
 
-def read(path: Path, kind: TableFormat, columns: Sequence[str] | None) -> pd.DataFrame:
+def read(path: Path, kind: TableFormat, columns: Sequence[str] | None, options: ReadOptions) -> pd.DataFrame:
     """Read a Feather or Arrow file; see `synthkit.io.read_table`."""
     try:
         table = _read_any(path)

@@ -29,7 +29,8 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 # user:password@ up to the last "@" of the word, unless what follows the colon is a port
 _USER_AND_PASSWORD = re.compile(r"(://[^/?#\s:@]*):(?!\d+(?:/[^@?\s]*)?(?:\?|\s|$))\S*@")
 _SECRET = re.compile(
-    r"\b((?:\w*passw(?:or)?d\w*|passphrase|pwd|\w*secret\w*|\w*token\w*)(?:=|%3D))(?!\*\*\*)[^&;\s'\"]+", re.IGNORECASE
+    r"\b((?:\w*passw(?:or)?d\w*|passphrase|\w*pwd|\w*secret\w*|\w*token\w*)(?:=|%3D))(?!\*\*\*)[^&;\s'\"]+",
+    re.IGNORECASE,
 )
 _OWN = ("table", "schema", "query", "if_exists")
 _IF_EXISTS: tuple[IfExists, ...] = ("fail", "append", "replace")

@@ -189,7 +189,9 @@ class TestEveryVerb:
                     assert parameter.help, f"{name} {parameter.opts[0]} has no help"
 
     def test_module_holds_one_verb(self, verb: str) -> None:
-        assert Path(importlib.util.find_spec(VERBS[verb][0]).origin or "").stem == verb
+        # a module named run would hide the function synthkit.cli.run
+        expected = {"run": "run_pipeline"}.get(verb, verb)
+        assert Path(importlib.util.find_spec(VERBS[verb][0]).origin or "").stem == expected
 
 
 def test_public_names_are_what_they_say() -> None:
