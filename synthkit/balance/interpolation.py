@@ -21,6 +21,7 @@ from synthkit.tables.balancing import balance_counts
 # deviations.
 _CATEGORY_WEIGHT = 0.5
 _MOST_DECIMALS = 8
+_UNITS = (86_400_000_000_000, 3_600_000_000_000, 60_000_000_000, 1_000_000_000)
 _DECIMAL_ROWS = 2000
 
 
@@ -121,9 +122,41 @@ def _by_class(
 
 
 def _interpolate(frame: pd.DataFrame, n: int, n_neighbours: int, generator: np.random.Generator) -> pd.DataFrame:
-    """Draw rows between real rows and their neighbours: numbers on the way, categories by vote of the neighbours."""
+    """Draw rows between random rows and their neighbours."""
     base = generator.integers(0, len(frame), n)
-    view = TableView(frame)
+    return interpolate_rows(TableView(frame), frame, base, generator, n_neighbours=n_neighbours)
+
+
+def interpolate_rows(
+    view: TableView,
+    frame: pd.DataFrame,
+    base: npt.NDArray[np.int64],
+    generator: np.random.Generator,
+    *,
+    n_neighbours: int = 5,
+) -> pd.DataFrame:
+    """Draw a row between each of the given rows and one of its neighbours.
+
+    Parameters
+    ----------
+    view
+        How the columns are encoded: standardised numbers, and an indicator for each category. Of all rows of a table
+        where those of one class are too few to tell the scale of a column.
+    frame
+        The rows to interpolate among, such as those of one class.
+    base
+        Places in ``frame`` to start from, shape [n].
+    generator
+        Chooses neighbours, and how far to go.
+    n_neighbours
+        Number of neighbours to choose from.
+
+    Returns
+    -------
+    pandas.DataFrame
+        n rows: numbers on the way from the row to its neighbour, categories by vote of the neighbours.
+    """
+    n = len(base)
     neighbours = _neighbours(view, frame, base, n_neighbours)
     if neighbours.shape[1] == 0:
         return frame.take(base).reset_index(drop=True)
@@ -174,13 +207,21 @@ def _restored(values: npt.NDArray[np.float64], like: pd.Series) -> pd.Series:
     """Return numbers in the type of a real column: whole numbers rounded, decimals as seen, dates as dates."""
     kind = like.dtype
     if isinstance(kind, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_any_dtype(kind):
-        stamps = np.where(np.isnan(values), np.iinfo(np.int64).min, np.round(values)).astype(np.int64)
+        unit = _unit(like)
+        stamps = np.where(np.isnan(values), np.iinfo(np.int64).min, np.round(values / unit) * unit).astype(np.int64)
         moments = pd.Series(stamps.astype("datetime64[ns]"))
         return (moments.dt.tz_localize("UTC") if isinstance(kind, pd.DatetimeTZDtype) else moments).astype(kind)
     if pd.api.types.is_integer_dtype(kind):
         whole = pd.Series(np.round(values))
         return whole.astype("Int64").astype(kind) if pd.api.types.is_extension_array_dtype(kind) else whole.astype(kind)
     return pd.Series(np.round(values, _decimals(like))).astype(kind)
+
+
+def _unit(series: pd.Series) -> int:
+    """Return the nanoseconds of the coarsest of day, hour, minute and second in which all dates are whole."""
+    dates = pd.to_datetime(series.dropna(), utc=True).dt.tz_localize(None)
+    stamps = dates.to_numpy("datetime64[ns]").astype(np.int64)
+    return next((unit for unit in _UNITS if not (stamps % unit).any()), 1)
 
 
 def _decimals(series: pd.Series) -> int:

@@ -3,60 +3,102 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from synthkit.cli.common import PATH, quiet_option, seed_option
+from synthkit.cli.common import (
+    PATH,
+    SOURCE,
+    Source,
+    json_option,
+    output_option,
+    query_option,
+    quiet_option,
+    seed_option,
+)
 from synthkit.errors import InputError, SchemaError, unknown_name
 
 _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
 
 
 @click.command()
-@click.argument("data", type=PATH)
+@click.argument("data", type=SOURCE)
+@query_option
 @click.option("--target", required=True, metavar="COL", help="The column whose classes are balanced.")
-@click.option("-o", "--output", "output", type=PATH, required=True, metavar="OUT", help="CSV, Parquet or Feather file.")
+@output_option
 @click.option(
     "--ratio", type=click.FloatRange(0, 1, min_open=True), help="Size of every class against the largest; 1.0."
 )
 @click.option("--counts", metavar="a=100,b=200", help="Rows of each class in the output, instead of a ratio.")
+@click.option(
+    "--quantiles", metavar="0.1,0.9", help="Cut a numeric target here, and balance the ranges as if they were classes."
+)
 @click.option("--model", "model_path", type=PATH, help="A model of the same table; one is fitted when left out.")
+@click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
 @click.option("--time-budget", default="2m", show_default=True, help="The most time for fitting: 90s, 2m, 1h.")
+@click.option(
+    "--smallest",
+    type=click.IntRange(min=2),
+    default=50,
+    show_default=True,
+    help="Classes of fewer real rows are interpolated between neighbours.",
+)
+@click.option(
+    "--rejection",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.2,
+    show_default=True,
+    help="New rows are rejected that are less like their class than this share of its real rows; 0 for none.",
+)
 @click.option("--mark", metavar="COLUMN", help="Add a column that says which rows are synthetic.")
+@json_option
 @seed_option
 @quiet_option
 def command(
-    data: Path,
+    data: Source,
     target: str,
-    output: Path,
+    output: Source,
     ratio: float | None,
     counts: str | None,
+    quantiles: str | None,
     model_path: Path | None,
+    schema_path: Path | None,
     time_budget: str,
+    smallest: int,
+    rejection: float,
     mark: str | None,
+    as_json: bool,
     seed: int | None,
     quiet: bool,
 ) -> None:
     """Bring the classes of a column of DATA to a ratio. Real rows come first and stay untouched.
 
+    New rows start at real ones of their class and move under the law of the model. Rows that a classifier finds unlike
+    their class, and copies of real rows, are rejected and drawn again.
+
     \b
     synthkit balance people.csv --target income -o balanced.csv
     synthkit balance people.csv --target income -o balanced.csv --counts '<=50K=30000,>50K=20000'
+    synthkit balance air.csv --target pm25 -o balanced.csv --quantiles 0.1,0.9
     """
-    from synthkit.archive import check_output
+    from synthkit.io import check_target
 
-    if ratio is not None and counts is not None:
-        raise InputError("--ratio and --counts both say how many rows are wanted", remedy="Give one of them.")
-    check_output(output, inputs=[data, *([model_path] if model_path else [])])
+    _check_options(ratio, counts, quantiles, model_path, schema_path)
+    inputs = [place for place in (data, model_path, schema_path) if place is not None]
+    check_target(output, inputs=inputs)
 
+    from synthkit import load
+    from synthkit.balance.groups import check_quantiles
     from synthkit.gan.budget import Budget
-    from synthkit.io import read_table, table_format, write_table
+    from synthkit.io import read_table, write_table
+    from synthkit.schema import Schema
 
-    table_format(output)
     Budget.parse(time_budget)
+    cuts = None if quantiles is None else check_quantiles(parse_numbers(quantiles))
+    schema = None if schema_path is None else Schema.load(schema_path)
     frame = read_table(data)
     names = [str(name) for name in frame.columns]
     if target not in names:
@@ -67,22 +109,73 @@ def command(
         raise InputError(f"the table has a column {mark!r} already", remedy="Choose another name with --mark.")
     wanted = None if counts is None else parse_counts(counts, frame[target].dropna().unique().tolist())
 
-    if model_path is None:
-        from synthkit.tables.gan import TableGAN
+    from synthkit.balance.table import balance_table
 
-        model = TableGAN(time_budget=time_budget, random_state=seed, verbose=not quiet).fit(frame, target=target)
-    else:
-        from synthkit import load
-
-        model = load(model_path)
-    balanced = model.balance(frame, target, ratio=1.0 if ratio is None else ratio, counts=wanted, random_state=seed)
+    found = balance_table(
+        frame,
+        target,
+        model=None if model_path is None else load(model_path),
+        ratio=ratio,
+        counts=wanted,
+        quantiles=cuts,
+        schema=schema,
+        smallest=smallest,
+        rejection=rejection,
+        time_budget=time_budget,
+        random_state=seed,
+        verbose=not quiet,
+    )
+    balanced = found.frame
     if mark is not None:
-        balanced[mark] = [False] * len(frame) + [True] * (len(balanced) - len(frame))
+        balanced[mark] = found.synthetic
     write_table(balanced, output)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(found.report, indent=2, allow_nan=False))
     if not quiet:
-        before, after = (table[target].value_counts() for table in (frame, balanced))
-        for label, count in after.items():
-            click.echo(f"{target}={label}: {before.get(label, 0):,} -> {count:,}", err=True)
+        for line in told(found.report):
+            click.echo(line, err=True)
+
+
+def told(report: Mapping[str, Any]) -> list[str]:
+    """Return what happened to each class, and to rows that were not good enough, in lines."""
+    target, groups = report["target"], report["groups"]
+    lines = [f"{target}={one['name']}: {one['rows']:,} -> {one['rows'] + one['added']:,}" for one in groups]
+    drawn, unlike, copies = (sum(one[name] for one in groups) for name in ("drawn", "unlike", "copies"))
+    if drawn:
+        lines.append(
+            f"{drawn:,} rows drawn for {report['synthetic']:,}; rejected: {unlike:,} unlike their class, "
+            f"{copies:,} copies of real rows"
+        )
+    if report["without_target"]:
+        lines.append(f"{report['without_target']:,} rows have no {target}: they are kept and not counted")
+    return lines
+
+
+def _check_options(
+    ratio: float | None, counts: str | None, quantiles: str | None, model: Path | None, schema: Path | None
+) -> None:
+    if ratio is not None and counts is not None:
+        raise InputError("--ratio and --counts both say how many rows are wanted", remedy="Give one of them.")
+    if counts is not None and quantiles is not None:
+        raise InputError("--counts are of classes, and --quantiles are for a number", remedy="Give one of them.")
+    if model is not None and schema is not None:
+        raise InputError("the model of --model has a schema of its own", remedy="Leave --schema out.")
+
+
+def parse_numbers(text: str) -> list[float]:
+    """Read ``0.1,0.9``.
+
+    Raises
+    ------
+    InputError
+        If the text is not of this form.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--quantiles {text!r} is not a list of numbers", remedy="Write 0.1,0.9.") from None
 
 
 def parse_counts(text: str, labels: Iterable[Any]) -> dict[Any, int]:

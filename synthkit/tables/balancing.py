@@ -87,7 +87,7 @@ def balance_counts(
     found = labels.value_counts(sort=False).to_dict()
     classes = sum(had > 0 for had in found.values())  # a dtype "category" also counts categories without rows
     if classes < 2:
-        raise DataError(f"column {name!r} has {classes} classes, expected at least two to balance")
+        raise DataError(f"column {name!r} has {'a single class' if classes else 'no class'}, expected at least two")
     if counts is None:
         if not 0.0 < ratio <= 1.0:
             raise InputError(f"the ratio is {ratio!r}, expected more than 0 and at most 1")
