@@ -19,6 +19,7 @@ from synthkit.gan.critics import Critic
 from synthkit.gan.ema import WeightAverage
 from synthkit.gan.features import FeatureMap
 from synthkit.gan.game import Players, changed_settings, falling_rate, set_rate
+from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.losses import loss_named
 from synthkit.gan.penalties import clip_weights, interpolated_gradient, squared_gradient
 from synthkit.gan.relaxed import ConditionalGenerator, RelaxedBatch, RelaxedGenerator
@@ -296,6 +297,18 @@ class AdversaryStage:
         """Score the averaged weights with the caller's held-out score."""
         with self._average.applied():
             return self._score()
+
+    def kept_critic(self) -> KeptCritic:
+        """A copy of the critic as it is, to score rows with after the game."""
+        critic = Critic(
+            self._features.width,
+            generator=self._random.torch("replaced", self._device),
+            conditions=self._symbols.shape[1] if self._given else 0,
+            width=self._size[0],
+            depth=self._size[1],
+        )
+        critic.load_state_dict(self._critic.state_dict())
+        return KeptCritic(self._features.layout, critic, self._symbols.shape[1] if self._given else 0)
 
     def snapshot(self) -> Tensors:
         """Copy the averaged weights of the generator."""

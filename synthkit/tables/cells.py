@@ -102,3 +102,27 @@ def dtype_of(name: str) -> Any:
 
         return pd.ArrowDtype(pyarrow.string())
     return pd.api.types.pandas_dtype(name)
+
+
+def put_cells(column: pd.Series[Any], rows: Integers, cells: pd.Series[Any]) -> pd.Series[Any]:
+    """A copy of a column with some cells replaced; its dtype stays unless it cannot hold them.
+
+    Parameters
+    ----------
+    column
+        ``[n_rows]``.
+    rows
+        Places of the cells ``[m]``.
+    cells
+        ``[m]``.
+    """
+    if len(rows) == len(column):
+        # nothing was observed, so that the dtype says nothing either
+        whole = cells.iloc[np.argsort(rows, kind="stable")]
+        return pd.Series(whole.array, index=column.index, name=column.name)
+    put = column.copy()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        new = [label for label in pd.unique(cells.dropna()) if label not in column.cat.categories]
+        put = put.cat.add_categories(new) if new else put
+    put.iloc[rows] = cells.to_numpy()
+    return put

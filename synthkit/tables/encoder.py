@@ -21,7 +21,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError, DataError, ModelFileError, SchemaError, unknown_name
+from synthkit.random import RandomSource
 from synthkit.schema import Column, Schema
+from synthkit.schema_constraints import Unique
+from synthkit.schema_regex import Writer
 from synthkit.tables.columns import ColumnCode, ColumnCodec
 from synthkit.tables.conditions import AllowedSymbols
 from synthkit.tables.identifiers import TakenIdentifiers, TextIdentifier
@@ -193,6 +196,15 @@ class TableEncoder:
         return list(self._modelled)
 
     @property
+    def constants(self) -> Mapping[str, ColumnCodec]:
+        """Codecs of the columns that were constant, by name."""
+        return self._constant
+
+    def codec(self, name: str) -> ColumnCodec:
+        """The codec of a modelled column."""
+        return self._modelled[name]
+
+    @property
     def sizes(self) -> NDArray[np.int64]:
         """Number of symbols of each modelled column [n_columns]."""
         return np.array([code.size for code in self.columns], dtype=np.int64)
@@ -298,7 +310,56 @@ class TableEncoder:
         for name in self._generated:
             if name in frame:
                 taken.texts(name).update(frame[name].dropna().astype(str))
+        for one in self.schema.constraints:
+            if isinstance(one, Unique) and all(name in frame for name in one.columns):
+                taken.take_keys(one, frame)
         return taken
+
+    def decode_column(
+        self,
+        name: str,
+        symbols: NDArray[Any],
+        positions: NDArray[Any],
+        rng: np.random.Generator,
+        taken: TakenIdentifiers | None = None,
+    ) -> pd.Series[Any]:
+        """Cells of one modelled column; see `decode`."""
+        return self._modelled[name].decode(symbols.astype(np.int64), positions.astype(np.float64), rng, None, taken)
+
+    def identifiers(
+        self,
+        symbols: Symbols,
+        positions: Positions,
+        rng: np.random.Generator,
+        taken: TakenIdentifiers,
+        forced: Mapping[str, AllowedSymbols],
+    ) -> dict[str, pd.Series[Any]]:
+        """Identifiers of rows that were decoded without `taken`, anew: those of rows that were left out stay free."""
+        found = {}
+        for place, (name, codec) in enumerate(self._modelled.items()):
+            if codec.column.type == "identifier" and name not in forced:
+                found[name] = self.decode_column(name, symbols[:, place], positions[:, place], rng, taken)
+        return found | {name: generated.cells(len(symbols), rng, taken) for name, generated in self._generated.items()}
+
+    def made_up(
+        self, name: str, n: int, rng: np.random.Generator, taken: TakenIdentifiers, source: Writer | None = None
+    ) -> pd.Series[Any] | None:
+        """New identifiers of a column of text, written by ``source`` if given; None for a column that is modelled."""
+        return self._generated[name].present(n, rng, taken, source) if name in self._generated else None
+
+    def cell(self, name: str, value: Any, rng: np.random.Generator) -> pd.Series[Any]:
+        """One cell of a modelled column, that holds this value (None for missing); ConditionError where none can."""
+        allowed = self.condition(name, value)
+        symbol = np.flatnonzero(allowed.mask)[:1]
+        return self._modelled[name].decode(symbol, allowed.low[symbol], rng, allowed)
+
+    def blank(self, name: str) -> Any:
+        """What a missing cell of a column is."""
+        codec = self._modelled.get(name) or self._constant.get(name)
+        if codec is None or not codec.column.nullable:
+            return None
+        missing, inside = np.zeros(1, dtype=np.int64), np.full(1, 0.5)
+        return codec.decode(missing, inside, RandomSource(0).numpy("blank"), None).iloc[0]
 
     def numeric_view(self, symbols: NDArray[Any], positions: NDArray[Any]) -> NDArray[np.float32]:
         """Numbers that rise with the value, for trees and critics.

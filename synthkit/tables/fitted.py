@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from synthkit.errors import ConditionError, InputError
 from synthkit.gan.boosting import BoostedRatio, TreeView
 from synthkit.gan.chains import Chains, ChainSampler, moves, refreshing, systematic, systematic_subset
+from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.layout import Layout
 from synthkit.gan.margins import rake
 from synthkit.gan.network import NetworkGenerator
@@ -55,6 +56,8 @@ class FittedTable:
         Refinement, or None.
     network
         Classical generator, or None.
+    critic
+        Critic of the game that the generator comes from, or None.
     report
         What the fit did, JSON-safe.
     privacy
@@ -67,6 +70,7 @@ class FittedTable:
     ratio: BoostedRatio | None = None
     particles: Particles | None = None
     network: NetworkGenerator | None = None
+    critic: KeptCritic | None = None
     report: dict[str, Any] = field(default_factory=dict)
     privacy: dict[str, Any] | None = None
 
@@ -112,20 +116,31 @@ class FittedTable:
         batch: int = BATCH,
     ) -> Iterator[tuple[Symbols, Positions]]:
         """Encoded rows, at most ``batch`` at a time and ``n`` in total."""
+        return self.batches_of(_parts(n, batch), allowed, random, refined=refined)
+
+    def batches_of(
+        self,
+        sizes: Iterable[int],
+        allowed: Mapping[str, AllowedSymbols],
+        random: RandomSource,
+        *,
+        refined: bool = True,
+    ) -> Iterator[tuple[Symbols, Positions]]:
+        """Encoded rows, a batch of each size; a size is asked for when its batch is."""
         given = self._modelled(allowed)
         if not len(self.layout.sizes):
-            yield from ((np.zeros((m, 0), np.int32), np.zeros((m, 0), np.float32)) for m in _parts(n, batch))
+            yield from ((np.zeros((m, 0), np.int32), np.zeros((m, 0), np.float32)) for m in sizes)
         elif self.network is not None:
-            yield from self._from_network(n, given, random, batch)
+            yield from self._from_network(sizes, given, random)
         else:
             table = self.codes()
             self._check_possible(given)
             if refined and self.ratio is not None and self.particles is not None:
-                yield from self._refined(n, table, given, random, batch)
+                yield from self._refined(sizes, table, given, random)
             else:
                 rng = random.numpy("rows")
                 restricted = table.restricted({column: one.share for column, one in given.items()}) if given else table
-                for m in _parts(n, batch):
+                for m in sizes:
                     _, symbols = restricted.draw_evenly(m, rng)
                     yield symbols, _positions(symbols, given, rng)
 
@@ -137,7 +152,7 @@ class FittedTable:
                 )
 
     def _refined(
-        self, n: int, table: CodeTable, given: Mapping[int, AllowedSymbols], random: RandomSource, batch: int
+        self, sizes: Iterable[int], table: CodeTable, given: Mapping[int, AllowedSymbols], random: RandomSource
     ) -> Iterator[tuple[Symbols, Positions]]:
         """Rows from the persistent chains, moved on; from newly started chains where too few satisfy a condition."""
         ratio, particles = self.ratio, self.particles
@@ -149,7 +164,7 @@ class FittedTable:
         sampler = ChainSampler(table, TreeView(self.layout), ratio, allowed, intervals)
         rows = np.flatnonzero(_satisfied(particles, given))
         waiting = np.zeros(0, np.int64)
-        for m in _parts(n, batch):
+        for m in sizes:
             if len(rows) < _ENOUGH and (given or not len(rows)):
                 chains = self._grown(m, sampler, rng)
                 yield chains.symbols, _positions(chains.symbols, given, rng, chains.positions)
@@ -179,13 +194,13 @@ class FittedTable:
         return chains
 
     def _from_network(
-        self, n: int, given: Mapping[int, AllowedSymbols], random: RandomSource, batch: int
+        self, sizes: Iterable[int], given: Mapping[int, AllowedSymbols], random: RandomSource
     ) -> Iterator[tuple[Symbols, Positions]]:
         if self.network is None:
             return
         rng, noise = random.numpy("rows"), random.torch("noise")
         starts = self.layout.offsets
-        for m in _parts(n, batch):
+        for m in sizes:
             shape = (m, len(self.layout.sizes))
             symbols, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
             for column, one in given.items():
@@ -202,8 +217,13 @@ class FittedTable:
 
     def impute(self, symbols: Symbols, positions: Positions, unknown: NDArray[np.bool_], random: RandomSource) -> None:
         """Draw the cells under ``unknown`` from their law given the others, in place; never "missing" again."""
+        self.fill(symbols, positions, unknown, random.numpy("impute"))
+
+    def fill(
+        self, symbols: Symbols, positions: Positions, unknown: NDArray[np.bool_], rng: np.random.Generator
+    ) -> None:
+        """As `impute`, with a generator that goes on."""
         table = self.codes()
-        rng = random.numpy("impute")
         never_missing = {}
         for column, code in enumerate(self.encoder.columns):
             if code.missing and unknown[:, column].any():

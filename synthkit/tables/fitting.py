@@ -14,6 +14,7 @@ from synthkit.gan.adversary import AdversaryStage
 from synthkit.gan.boosting import TreeSettings
 from synthkit.gan.codes import CodeSampler, LatentCodes, LikelihoodStage, split_rows
 from synthkit.gan.features import FeatureMap
+from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.layout import Layout
 from synthkit.gan.network import NetworkGenerator
 from synthkit.gan.refine import RefineSettings, RefineStage, two_sample_auc
@@ -85,6 +86,7 @@ class TableFit:
         self.rows = Rows.split(encoded, plan.validation_share, random)
         self.report: dict[str, Any] = {}
         self.stages: list[StageReport] = []
+        self.critic: KeptCritic | None = None
 
     def run(self) -> FittedTable:
         """Run all stages; the result is the best state reached, also after an interruption."""
@@ -105,7 +107,7 @@ class TableFit:
         self._challenge(codes)
         theta, weights = codes.frozen()
         table = CodeTable(theta.numpy(), weights.double().numpy(), self.layout.sizes.tolist())
-        fitted = FittedTable(self.encoder, self.layout, table)
+        fitted = FittedTable(self.encoder, self.layout, table, critic=self.critic)
         if len(self.rows.held_out):
             held = table.log_likelihood(self.rows.held_out.symbols)
             self.report["held_out_log_likelihood"] = float(held.mean())
@@ -168,6 +170,7 @@ class TableFit:
             stage.restore(start)
             self.report["adversary"] = f"tried and dropped: two-sample AUC {before:.3f} -> {after:.3f} is too little"
         elif report.improved:
+            self.critic = stage.kept_critic()
             self.report["adversary"] = f"kept: two-sample AUC {before:.3f} -> {after:.3f}"
         else:
             self.report["adversary"] = f"tried and dropped: it did not lower the two-sample AUC of {before:.3f}"
@@ -286,6 +289,6 @@ class TableFit:
         self.stages.append(report)
         network.calibrate(self.random.torch("calibration", device))
         self.report["two_sample_auc_raw"] = 0.5 - score()
-        fitted = FittedTable(self.encoder, self.layout, network=network)
+        fitted = FittedTable(self.encoder, self.layout, network=network, critic=stage.kept_critic())
         self._report_nearest(fitted)
         return fitted

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from synthkit.errors import InputError, PrivacyError
+from synthkit.errors import InputError
 from synthkit.gan.budget import Budget
-from synthkit.gan.checkpoint import Progression
-from synthkit.gan.progress import JsonLinesLog, progress_for
-from synthkit.gan.trainer import Trainer
+from synthkit.html_table import Showing
 from synthkit.random import RandomSource
 from synthkit.schema import Schema
 from synthkit.tables import storage
+from synthkit.tables.anomaly import AnomalyScores, score_rows
 from synthkit.tables.balancing import balance_column, balanced
-from synthkit.tables.conditions import AllowedSymbols
-from synthkit.tables.encoder import TableEncoder
+from synthkit.tables.constraints import Acceptance, Tally
+from synthkit.tables.drawing import Draw
+from synthkit.tables.estimation import fit_openly, fit_under_budget
 from synthkit.tables.fitted import BATCH, FittedTable
-from synthkit.tables.fitting import TableFit
 from synthkit.tables.identifiers import TakenIdentifiers
-from synthkit.tables.imputation import fill_missing
-from synthkit.tables.plan import FitPlan, budget_settings, is_whole, settings_fingerprint
+from synthkit.tables.imputation import Strategy, impute_table
+from synthkit.tables.plan import FitPlan, budget_settings, is_whole
+from synthkit.tables.showing import model_html
 
 if TYPE_CHECKING:
     import pyarrow
@@ -37,7 +34,7 @@ if TYPE_CHECKING:
     from synthkit.privacy.budget import PrivacyBudget
 
 
-class TableGAN(BaseEstimator):  # type: ignore[misc]
+class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
     """Generator of synthetic tables.
 
     Latent codes are fitted by likelihood, challenged by a critic (kept only where that helps on held-out rows) and
@@ -87,7 +84,10 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
     schema_ : Schema
         Of the training table.
     report_ : dict
-        What the fit did: rows, seconds, held-out log-likelihood, two-sample AUC raw and refined, what was kept and why.
+        What the fit did: rows, seconds, held-out log-likelihood, two-sample AUC raw and refined, what was kept and why,
+        and what share of drawn rows satisfies the constraints of the schema.
+    acceptance_ : Acceptance
+        What share of the rows drawn last satisfied the constraints.
     n_features_in_ : int
         Columns of the training table.
 
@@ -167,7 +167,8 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            A wrong setting, schema, column or table, or a checkpoint of another fit.
+            A wrong setting, schema, column or table, training rows that violate a constraint of the schema, or a
+            checkpoint of another fit.
         PrivacyError
             Under a budget: something is not declared, or the budget does not allow it. Nothing was read.
         TrainingError
@@ -176,96 +177,23 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         Privacy
         -------
         With ``privacy``, (epsilon, delta) differential privacy of the fitted model and of all that is drawn from it,
-        for the unit and adjacency of the budget, given the declared schema.
+        for the unit and adjacency of the budget, given the declared schema. Constraints are part of that schema and
+        taken for public: they are not checked against the training rows, and only drawn rows are looked at for them.
         """
         settings = self.get_params()
         plan = FitPlan.of(settings)
-        budget = Budget.parse(self.time_budget)
+        Budget.parse(self.time_budget)  # a wrong one is told before anything is read
         if schema is not None and target is not None and schema.target != target:
             schema = schema.with_roles(target=target)
         if budget_settings(settings):
-            self._fitted = self._fit_private(frame, schema, settings, plan, budget, resume=resume)
+            self._fitted = fit_under_budget(frame, schema, settings, plan, resume=resume)
         else:
             schema = Schema.infer(frame, target=target) if schema is None else schema
             kept = None if checkpoint is None else Path(checkpoint)
-            self._fitted = self._fit_openly(frame, schema, plan, budget, kept, resume=resume)
+            self._fitted = fit_openly(frame, schema, settings, plan, checkpoint=kept, resume=resume)
         self.n_features_in_ = len(self.schema_)
+        self._tally = Tally()
         return self
-
-    def _fit_openly(
-        self,
-        frame: pd.DataFrame,
-        schema: Schema,
-        plan: FitPlan,
-        budget: Budget,
-        checkpoint: Path | None,
-        *,
-        resume: bool,
-    ) -> FittedTable:
-        """Fit without a budget of privacy."""
-        schema.check(frame)
-        _warn_of_free_text(schema)
-        random = RandomSource(self._seed(checkpoint if resume else None))
-        fingerprint = settings_fingerprint(plan, random.seed, _digest(frame))
-        with self._trainer(budget, checkpoint, fingerprint, resume=resume) as trainer:
-            trainer.message(f"encoding {len(frame):,} rows of {len(schema)} columns")
-            encoder = TableEncoder().fit(frame, schema)
-            encoded = encoder.encode(frame, rng=random.numpy("encoding"))
-            fitted = TableFit(plan, encoder, encoded, random, trainer).run()
-            seconds = trainer.seconds
-        about = {"rows": len(frame), "columns": len(schema), "seconds": round(seconds, 1)}
-        fitted.report = {**about, **fitted.report}
-        return fitted
-
-    def _fit_private(
-        self,
-        frame: pd.DataFrame,
-        schema: Schema | None,
-        settings: Mapping[str, Any],
-        plan: FitPlan,
-        budget: Budget,
-        *,
-        resume: bool,
-    ) -> FittedTable:
-        """Fit under a budget of privacy."""
-        # the accountants take a second to import, which a fit without a budget need not wait for
-        from synthkit.tables.private import fit_private
-
-        if resume:
-            raise PrivacyError(
-                "a fit under a budget keeps no checkpoint and cannot be resumed", remedy="fit again; it takes a minute"
-            )
-        if schema is not None:
-            _warn_of_free_text(schema)
-        with self._trainer(budget) as trainer:
-            return fit_private(frame, schema, settings, plan, trainer)
-
-    @contextmanager
-    def _trainer(
-        self,
-        budget: Budget,
-        checkpoint: Path | None = None,
-        fingerprint: Mapping[str, Any] | None = None,
-        *,
-        resume: bool = False,
-    ) -> Iterator[Trainer]:
-        """What runs the stages, with progress and log as asked for."""
-        progress = progress_for(self.verbose)
-        with (
-            JsonLinesLog(self.log) if self.log is not None else nullcontext() as log,
-            Trainer(budget, checkpoint, progress, log, fingerprint=fingerprint, resume=resume) as trainer,
-        ):
-            yield trainer
-
-    def _seed(self, resumed: Path | None) -> int | None:
-        """The seed; a resumed fit without one goes on with that of its checkpoint.
-
-        With another seed other rows would be held out: rows that the codes were trained on would judge them.
-        """
-        if self.random_state is not None or resumed is None or not resumed.exists():
-            return self.random_state
-        seed = Progression.load(resumed).fingerprint.get("seed")
-        return seed if isinstance(seed, int) else None
 
     # -- what was learned ---------------------------------------------------------------------------------------------
 
@@ -289,6 +217,12 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
     def report_(self) -> dict[str, Any]:
         """What the fit did."""
         return self._learned().report
+
+    @property
+    def acceptance_(self) -> Acceptance:
+        """How many of the rows drawn last satisfied the constraints of the schema; all, where there are none."""
+        self._learned()
+        return getattr(self, "_tally", Tally()).result()
 
     # -- sampling -----------------------------------------------------------------------------------------------------
 
@@ -322,26 +256,16 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ConditionError
-            An unknown column or value, or conditions that cannot hold.
-        """
-        return self._draw(_count(n), where, RandomSource(random_state), refined=refined)
+            An unknown column or value, or conditions that cannot hold, alone or together with the constraints.
 
-    def _draw(
-        self,
-        n: int,
-        where: Mapping[str, Any] | None,
-        random: RandomSource,
-        *,
-        refined: bool = True,
-        taken: TakenIdentifiers | None = None,
-    ) -> pd.DataFrame:
-        fitted = self._learned()
-        allowed = fitted.conditions(where)
-        parts = list(fitted.batches(n, allowed, random, refined=refined))
-        columns = len(fitted.layout.sizes)
-        symbols = np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, columns), np.int32)
-        positions = np.concatenate([part[1] for part in parts]) if parts else np.zeros((0, columns), np.float32)
-        return fitted.encoder.decode(symbols, positions, rng=random.numpy("decode"), forced=allowed, taken=taken)
+        Notes
+        -----
+        All rows satisfy the constraints of the schema. Those that the model draws and that do not are left out, so that
+        the rows follow the model's law given the constraints; `acceptance_` says how many that were.
+        """
+        draw = Draw(self._learned(), where, RandomSource(random_state), refined=refined)
+        self._tally = draw.tally
+        return draw.frame(_count(n))
 
     def iter_sample(
         self,
@@ -354,24 +278,13 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
     ) -> Iterator[pyarrow.RecordBatch]:
         """Draw synthetic rows as a stream of Arrow batches, with flat memory.
 
-        Parameters as in `sample`; ``batch_rows`` rows at a time. Identifiers are unique in the whole stream, for which
-        they are remembered.
+        Parameters and constraints as in `sample`; ``batch_rows`` rows at a time. Identifiers and unique keys differ in
+        the whole stream, for which they are remembered.
         """
         # conditions are checked now, not when the first batch is asked for
-        allowed = self._learned().conditions(where)
-        return self._stream(_count(n), allowed, RandomSource(random_state), refined, batch_rows)
-
-    def _stream(
-        self, n: int, allowed: Mapping[str, AllowedSymbols], random: RandomSource, refined: bool, batch_rows: int
-    ) -> Iterator[pyarrow.RecordBatch]:
-        from synthkit.io.arrow_frames import FrameConverter
-
-        fitted = self._learned()
-        rng, taken = random.numpy("decode"), TakenIdentifiers()
-        converter = FrameConverter(Path("sample"), fitted.encoder.schema)
-        for symbols, positions in fitted.batches(n, allowed, random, refined=refined, batch=batch_rows):
-            frame = fitted.encoder.decode(symbols, positions, rng=rng, forced=allowed, taken=taken)
-            yield from converter.convert(frame).combine_chunks().to_batches()
+        draw = Draw(self._learned(), where, RandomSource(random_state), refined=refined)
+        self._tally = draw.tally
+        return draw.stream(_count(n), batch_rows)
 
     def balance(
         self,
@@ -400,7 +313,8 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         DataFrame
-            The real rows and then the synthetic ones, without free text. Identifiers of real rows are not used again.
+            The real rows and then the synthetic ones, without free text. Identifiers and unique keys of real rows are
+            not used again.
 
         Raises
         ------
@@ -409,14 +323,15 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         SchemaError
             A column that the model never saw.
         """
-        random, encoder = RandomSource(random_state), self._learned().encoder
+        random, fitted = RandomSource(random_state), self._learned()
+        tally = self._tally = Tally()
 
         def draw(label: Any, rows: int, taken: TakenIdentifiers) -> pd.DataFrame:
             own = RandomSource(random.integer(f"balance {label!r}"))
-            return self._draw(rows, {name: label}, own, taken=taken)
+            return Draw(fitted, {name: label}, own, taken=taken, tally=tally).frame(rows)
 
         name = balance_column(frame, self.schema_, target)
-        return balanced(frame, name, self.schema_, encoder.take(frame), draw, ratio=ratio, counts=counts)
+        return balanced(frame, name, self.schema_, fitted.encoder.take(frame), draw, ratio=ratio, counts=counts)
 
     # -- scores and missing cells -------------------------------------------------------------------------------------
 
@@ -428,9 +343,88 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         fitted = self._learned()
         return fitted.codes().log_likelihood(fitted.encoder.encode(frame, unknown=True).symbols)
 
-    def impute(self, frame: pd.DataFrame, *, random_state: int | None = None) -> pd.DataFrame:
-        """Fill missing cells by draws from their law given the observed cells; observed cells come back unchanged."""
-        return fill_missing(self._learned(), frame, RandomSource(random_state))
+    @overload
+    def impute(
+        self,
+        frame: pd.DataFrame,
+        *,
+        multiple: None = None,
+        strategy: Strategy = "draw",
+        refined: bool = True,
+        random_state: int | None = None,
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def impute(
+        self,
+        frame: pd.DataFrame,
+        *,
+        multiple: int,
+        strategy: Strategy = "draw",
+        refined: bool = True,
+        random_state: int | None = None,
+    ) -> list[pd.DataFrame]: ...
+
+    def impute(
+        self,
+        frame: pd.DataFrame,
+        *,
+        multiple: int | None = None,
+        strategy: Strategy = "draw",
+        refined: bool = True,
+        random_state: int | None = None,
+    ) -> pd.DataFrame | list[pd.DataFrame]:
+        """Fill missing cells given the observed ones, which come back unchanged.
+
+        Parameters
+        ----------
+        frame : DataFrame [n_rows, ...]
+            With the columns of the training table; others come back as they are.
+        multiple : int, optional
+            So many completed tables in a list, for analyses whose results are pooled (`synthkit.pool_estimates`).
+        strategy : {"draw", "mean"}
+            Draws from the law of the cells; or conditional means and most likely labels, whose spread is too small.
+        refined : bool
+            False draws from the codes alone, each row by itself: faster, and blind to what the codes miss. Otherwise
+            trees learn from the rows of the frame what they miss.
+        random_state : int, optional
+            Seed.
+
+        Raises
+        ------
+        InputError
+            A wrong setting, or ``generator="network"``.
+        SchemaError
+            A column of the training table is not in the frame.
+        """
+        random = RandomSource(random_state)
+        return impute_table(self._learned(), frame, random, multiple=multiple, strategy=strategy, refined=refined)
+
+    def _html_repr(self) -> str:
+        return model_html(self)
+
+    def anomaly_scores(self, frame: pd.DataFrame, *, random_state: int = 0) -> AnomalyScores:
+        """How unusual rows are, and which cells make them so.
+
+        Parameters
+        ----------
+        frame : DataFrame [n_rows, ...]
+            With the columns of the training table.
+        random_state : int
+            Seed of the synthetic rows that scores are measured against.
+
+        Returns
+        -------
+        AnomalyScores
+            ``total`` is higher for more unusual rows; ``one_in`` says how many synthetic rows there are for one that
+            is as unusual; ``explain(row)`` names the columns.
+
+        Raises
+        ------
+        SchemaError
+            A column of the training table is not in the frame.
+        """
+        return score_rows(self._learned(), frame, RandomSource(random_state))
 
     # -- model file ---------------------------------------------------------------------------------------------------
 
@@ -465,23 +459,7 @@ class TableGAN(BaseEstimator):  # type: ignore[misc]
         return model
 
 
-def _warn_of_free_text(schema: Schema) -> None:
-    dropped = [column.name for column in schema if column.type == "text"]
-    if dropped:
-        warnings.warn(
-            f"free text is not modelled: {', '.join(map(repr, dropped))} will be absent from synthetic tables",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
 def _count(n: int) -> int:
     if not is_whole(n) or n < 0:
         raise InputError(f"the number of rows is {n!r}, expected a whole number from 0")
     return int(n)
-
-
-def _digest(frame: pd.DataFrame) -> dict[str, Any]:
-    """What tells one table from another, for the checkpoint of a fit."""
-    content = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
-    return {"data": content, "names": [str(name) for name in frame.columns]}

@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from synthkit.schema import Column
+from synthkit.schema_constraints import Unique
+from synthkit.schema_regex import Writer
 from synthkit.schema_text import generate_identifiers
 from synthkit.tables.cells import Numbers, dtype_of
 
@@ -19,7 +21,7 @@ _NO_SHAPE = "x{8,16}"
 class TakenIdentifiers:
     """Identifiers that new rows must not use again: those of the batches before, those of real rows.
 
-    One number or text is remembered for each row and identifier column.
+    One number or text is remembered for each row and identifier column, 64 bits for each row and unique key.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,27 @@ class TakenIdentifiers:
         # a stable sort merges two ascending runs in one pass: a stream of many batches does not sort all of them anew
         both = np.sort(np.concatenate([self.numbers(name), np.sort(numbers)]), kind="stable")
         self._numbers[name] = both[np.append(True, both[1:] != both[:-1])] if len(both) else both
+
+    def take_keys(self, unique: Unique, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Take the keys of the rows of a table.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_rows,)
+            Rows whose key nobody had before: no row of an earlier call and none further up. Rows without a key are
+            among them.
+        """
+        hashes, present = unique.keys(frame)
+        keys = hashes.view(np.int64)
+        name = f"keys {list(unique.columns)}"
+        known = self.numbers(name)
+        new = np.zeros(len(keys), dtype=bool)
+        rows = np.flatnonzero(present)
+        new[rows[np.unique(keys[rows], return_index=True)[1]]] = True
+        place = np.searchsorted(known, keys).clip(max=max(len(known) - 1, 0))
+        new &= (known[place] != keys) if len(known) else True
+        self.add_numbers(name, keys[new])
+        return np.asarray(new | ~present, dtype=bool)
 
 
 class TextIdentifier:
@@ -70,6 +93,18 @@ class TextIdentifier:
             )
         if self.missing_share > 0:
             texts[rng.random(n) < self.missing_share] = None
+        return pd.Series(texts, dtype="object").astype(dtype_of(self.column.dtype))
+
+    def present(
+        self, n: int, rng: np.random.Generator, taken: TakenIdentifiers, source: Writer | None
+    ) -> pd.Series[Any]:
+        """``n`` new identifiers, none of them missing, after the template or written by ``source``."""
+        used = taken.texts(self.column.name)
+        if source is None:
+            texts = generate_identifiers(self.column.pattern or _NO_SHAPE, n, rng, used)
+        else:
+            texts = source.write(n, rng, used)
+        used.update(texts)
         return pd.Series(texts, dtype="object").astype(dtype_of(self.column.dtype))
 
 

@@ -154,6 +154,13 @@ class LabelCodec:
         """The symbol itself."""
         return symbols.astype(np.float32)
 
+    def unseen(self, series: pd.Series[Any]) -> NDArray[np.bool_]:
+        """Which cells hold a label that no training row had, ``[n]``; missing ones do not."""
+        codes, uniques = codes_of(series)
+        known = {str(label) for label in self._labels}
+        new = np.array([str(label) not in known for label in uniques] + [False])
+        return np.asarray(new[codes], dtype=bool)
+
     # ------------------------------------------------------------------ conditions
     def condition(self, condition: Any) -> AllowedSymbols:
         """Symbols that satisfy a label, a list of labels, or a range where labels are numbers."""

@@ -120,6 +120,17 @@ class NumberCodec:
         alone = column.type == "identifier" and distinct == rows
         return cls(column, specials, len(sentinels), support, shares, alone, statistics.blank_is_none)
 
+    @property
+    def n_sentinels(self) -> int:
+        """How many of the point masses stand for something else, such as "not measured"; they come first."""
+        return self._n_sentinels
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Smallest and largest training value on the scale, sentinels left out; NaN where there is none."""
+        present = np.concatenate([self._specials[self._n_sentinels :], self.support.lowest, self.support.highest])
+        return (float(present.min()), float(present.max())) if len(present) else (np.nan, np.nan)
+
     # ------------------------------------------------------------------ rows
     def encode(self, series: pd.Series[Any], rng: np.random.Generator | None, unknown: bool) -> tuple[Integers, Floats]:
         """Symbol and position of each cell; ties get the middle of their ranks, or a random one if there is an rng."""

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from synthkit.html_table import facts, folded, page
 from synthkit.privacy.accounting import epsilon_spent
 from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.describe import EventLine, describe_events, percent, short, unit_in_words
 from synthkit.privacy.plan import ReleasePlan
+from synthkit.privacy.showing import budget_facts, events_table
 from synthkit.privacy.tradeoff import Meaning, meaning
 from synthkit.schema import Column, Schema
 from synthkit.tables.declared import bought_levels, bounds_of, is_modelled
@@ -76,15 +78,34 @@ class Outlook:
             text = f"{_SHARES[name]} is off by about {_points(error)}"
             later = ", before all tables are fitted together, which lowers it" if name == "pairs" else ""
             lines += textwrap.wrap(f"Expected error: {text} (one standard deviation){later}.", width)
-        attack = self.meaning.attacks[0]
-        lines += textwrap.wrap(
-            f"An attacker who wrongly accuses {percent(attack.fpr)} finds at most {percent(attack.by_events)} of those "
-            "who were in the data.",
-            width,
-        )
+        lines += textwrap.wrap(self._bound(), width)
         longest = max(map(len, self.columns), default=0)
         lines += ["", "columns", *(f"  {column:<{longest}}  {text}" for column, text in self.columns.items())]
         return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def _bound(self) -> str:
+        attack = self.meaning.attacks[0]
+        return (
+            f"An attacker who wrongly accuses {percent(attack.fpr)} finds at most {percent(attack.by_events)} of those "
+            "who were in the data."
+        )
+
+    def __repr__(self) -> str:
+        budget = self.budget
+        return (
+            f"Outlook(epsilon {short(budget.epsilon)}, delta {short(budget.delta)}, engine {self.engine!r}, "
+            f"{len(self.events)} events, {len(self.columns)} columns)"
+        )
+
+    def _repr_html_(self) -> str:
+        errors = {name: f"{_SHARES[name]} is off by about {_points(error)}" for name, error in self.errors.items()}
+        return page(
+            "What a privacy budget buys; no data was read",
+            facts(budget_facts(self.budget, self.engine, self.records, self.epsilon)),
+            events_table(self.events, errors),
+            self._bound(),
+            folded(f"{len(self.columns):,} columns", facts(self.columns)),
+        )
 
 
 def outlook(schema: Schema, plan: ReleasePlan) -> Outlook:

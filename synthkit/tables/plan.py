@@ -73,6 +73,11 @@ class FitPlan:
             device=settings["device"],
         )
 
+    def _repr_html_(self) -> str:
+        from synthkit.tables.showing import plan_html
+
+        return plan_html(self)
+
 
 def is_whole(value: object) -> bool:
     """Whether a value is a whole number: numpy's are, truth values are not."""

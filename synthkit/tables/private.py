@@ -20,6 +20,7 @@ from synthkit.privacy.noise import NoiseSource
 from synthkit.privacy.plan import BUYABLE, ENGINES, ReleasePlan, plan_release
 from synthkit.random import RandomSource
 from synthkit.schema import Schema
+from synthkit.tables.constraints import check_public
 from synthkit.tables.declared import (
     bought_levels,
     check_declared,
@@ -168,6 +169,7 @@ def check_private(settings: Mapping[str, Any], schema: Schema | None) -> tuple[P
             "a fit under a budget needs a declared schema: an inferred one would read the data",
             remedy="write one (synthkit inspect shows the form), check it, and give it with --schema",
         )
+    check_public(schema)
     schema = with_public_domains(schema)
     plan = plan_for(schema, private.budget, engine=private.engine, buy=private.buy)
     if private.ledger is not None and private.ledger.exists():

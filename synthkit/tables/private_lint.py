@@ -25,7 +25,9 @@ _TENSORS = frozenset({"encoder", "layout", "codes", "network"})
 _MANIFEST = frozenset(
     {"kind", "settings", "encoder", "report", "privacy", "network", "format", "format_version", "created_with", "files"}
 )
-_REPORT = frozenset({"columns", "rows", "interrupted", "codes", "pairs", "symbols", "split_by", "stages", "critic"})
+_REPORT = frozenset(
+    {"columns", "rows", "interrupted", "codes", "pairs", "symbols", "split_by", "stages", "critic", "constraints"}
+)
 _NOT_IN_SETTINGS = ("digest", "fingerprint", "hash", "checksum", "sha256")
 _UNLIKELY = 1e-4
 _WHOLE = 1e-6

@@ -11,6 +11,7 @@ import numpy as np
 from synthkit.archive import read_archive, write_archive
 from synthkit.errors import ModelFileError
 from synthkit.gan.boosting import BoostedRatio
+from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.layout import Layout
 from synthkit.gan.network import NetworkGenerator
 from synthkit.gan.prediction import TargetPredictor
@@ -58,6 +59,8 @@ def save(fitted: FittedTable, settings: Mapping[str, Any], path: str | Path) -> 
             texts.update(fitted.ratio.predictor.texts())
     if fitted.network is not None:
         manifest["network"], tensors["network"] = fitted.network.save_state()
+    if fitted.critic is not None:
+        manifest["critic"], tensors["critic"] = fitted.critic.save_state()
     write_archive(path, manifest, tensors=tensors, texts=texts)
 
 
@@ -99,6 +102,8 @@ def load(path: str | Path, device: str = "cpu") -> tuple[FittedTable, dict[str, 
             )
         if "network" in tensors:
             fitted.network = NetworkGenerator.from_saved(manifest["network"], tensors["network"], device)
+        if "critic" in tensors:
+            fitted.critic = KeptCritic.from_saved(manifest["critic"], tensors["critic"], layout)
         settings = dict(manifest["settings"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ModelFileError(
