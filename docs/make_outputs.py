@@ -1,16 +1,18 @@
 """Run the examples of the pages and put what they print into the pages.
 
-    python docs/make_outputs.py            # all pages with outputs
-    python docs/make_outputs.py --check    # run only, change nothing
+    python docs/make_outputs.py                              # all pages with outputs
+    python docs/make_outputs.py docs/tutorials/notebook.md   # the groups that these pages are in
+    python docs/make_outputs.py --check                      # run only, change nothing
 
-A block after ``<!-- runnable -->`` is run: Python in one namespace per page, and commands of synthkit. A block after
-``<!-- output -->`` shows what the block before it printed; ``<!-- output from A to B -->`` only the lines from the one
-that begins with A to the one that begins with B. Pages of one group run in one folder, in order. The tests run the
-same groups.
+A block after ``<!-- runnable -->`` is run: Python in one namespace per page, and commands of synthkit. As in a
+notebook, the value of a last line that is an expression is printed. A block after ``<!-- output -->`` shows what the
+block before it printed; ``<!-- output from A to B -->`` only the lines from the one that begins with A to the one that
+begins with B. Pages of one group run in one folder, in order. The tests run the same groups.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import os
@@ -29,12 +31,20 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUPS = (
     ("README.md",),
     ("docs/tutorials/first-table.md", "docs/how-to/conditions.md", "docs/how-to/pipelines-cli.md"),
+    ("docs/tutorials/notebook.md",),
     ("docs/how-to/balancing.md",),
+    ("docs/how-to/augmenting.md",),
+    ("docs/how-to/imputing.md",),
+    ("docs/how-to/anomalies.md",),
     ("docs/how-to/schema.md",),
+    ("docs/how-to/sources.md",),
+    ("docs/how-to/constraints.md",),
     ("docs/how-to/privacy-officer.md",),
     ("docs/how-to/auditing.md",),
+    ("docs/how-to/pipelines.md",),
 )
-_BLOCK = re.compile(r"<!-- (runnable|output[^>]*?) -->\n```(\w+)\n(.*?)\n```", re.DOTALL)
+# the least that ends with a fence: an output that is still empty must not reach into the next block
+BLOCK = re.compile(r"<!-- (runnable|output[^>]*?) -->\n```(\w+)\n(?:(.*?)\n)??```$", re.DOTALL | re.MULTILINE)
 _LINES = re.compile(r"output(?: from (.+?))?(?: to (.+))?")
 
 
@@ -58,14 +68,15 @@ class Page:
             printed = self._run(language, code, namespace, self.text[: match.start()].count("\n") + 3)
             return match.group()
 
-        return _BLOCK.sub(replace, self.text)
+        return BLOCK.sub(replace, self.text)
 
     def _run(self, language: str, code: str, namespace: dict[str, Any], line: int) -> str:
         stream = io.StringIO()
         with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
             if language == "python":
-                # line breaks in front, so that a traceback names the line of the page
-                exec(compile("\n" * (line - 1) + code, str(self.path), "exec"), namespace)
+                value = run_cell(code, namespace, self.path, line)
+                if value is not None:
+                    print(repr(value))
             else:
                 for command in code.splitlines():
                     program, *words = shlex.split(command, comments=True)
@@ -75,6 +86,18 @@ class Page:
         return stream.getvalue()
 
 
+def run_cell(code: str, namespace: dict[str, Any], path: Path, line: int = 1) -> Any:
+    """Run a block of Python; return the value of its last line where that is an expression, else None."""
+    # line breaks in front, so that a traceback names the line of the page
+    tree = ast.parse("\n" * (line - 1) + code, str(path))
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        exec(compile(tree, str(path), "exec"), namespace)
+        return None
+    exec(compile(ast.Module(tree.body[:-1], []), str(path), "exec"), namespace)
+    return eval(compile(ast.Expression(last.value), str(path), "eval"), namespace)
+
+
 def shown(printed: str, kind: str) -> str:
     """Return the lines of an output that a block asks for, without blank lines around them."""
     match = _LINES.fullmatch(kind)
@@ -82,7 +105,9 @@ def shown(printed: str, kind: str) -> str:
         raise SystemExit(f"what is {kind!r}?")
     first, last = match.groups()
     lines = [line.rstrip() for line in printed.splitlines()]
-    begin = next(i for i, line in enumerate(lines) if not first or line.strip().startswith(first))
+    begin = next((i for i, line in enumerate(lines) if not first or line.strip().startswith(first)), None)
+    if begin is None:
+        raise SystemExit(f"for {kind!r} there is no such line in:\n{printed}")
     end = next((i for i, line in enumerate(lines) if last and i >= begin and line.strip().startswith(last)), len(lines))
     return "\n".join(lines[begin : end + 1]).strip("\n")
 
@@ -96,7 +121,12 @@ def run_group(names: tuple[str, ...], folder: Path) -> dict[str, str]:
 def main() -> None:
     """Run all groups and write what changed."""
     os.environ["COLUMNS"] = "100"
+    asked = {word for word in sys.argv[1:] if not word.startswith("--")}
+    if unknown := asked.difference(*GROUPS):
+        raise SystemExit(f"no group has {', '.join(sorted(unknown))}")
     for names in GROUPS:
+        if asked and asked.isdisjoint(names):
+            continue
         with tempfile.TemporaryDirectory(prefix="synthkit-docs-") as folder:
             texts = run_group(names, Path(folder))
         for name, text in texts.items():

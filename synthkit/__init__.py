@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthkit.auditing.audit import audit as audit
+    from synthkit.balance.augment import augment as augment
+    from synthkit.balance.balancer import Balancer as Balancer
+    from synthkit.balance.table import balance_table as balance_table
     from synthkit.evaluation.compare import compare as compare
     from synthkit.evaluation.evaluate import evaluate as evaluate
     from synthkit.io import read_table as read_table
@@ -18,29 +21,38 @@ if TYPE_CHECKING:
     from synthkit.privacy import PrivacyBudget as PrivacyBudget
     from synthkit.schema import Schema as Schema
     from synthkit.tables.gan import TableGAN as TableGAN
+    from synthkit.tables.pooling import pool_estimates as pool_estimates
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Balancer",
     "PrivacyBudget",
     "Schema",
     "TableGAN",
     "__version__",
     "audit",
+    "augment",
+    "balance_table",
     "compare",
     "evaluate",
     "load",
+    "pool_estimates",
     "read_table",
     "write_table",
 ]
 
 _HOME = {
+    "Balancer": "synthkit.balance.balancer",
     "PrivacyBudget": "synthkit.privacy",
     "Schema": "synthkit.schema",
     "TableGAN": "synthkit.tables.gan",
     "audit": "synthkit.auditing.audit",
+    "augment": "synthkit.balance.augment",
+    "balance_table": "synthkit.balance.table",
     "compare": "synthkit.evaluation.compare",
     "evaluate": "synthkit.evaluation.evaluate",
+    "pool_estimates": "synthkit.tables.pooling",
     "read_table": "synthkit.io",
     "write_table": "synthkit.io",
 }

@@ -263,7 +263,7 @@ def shadow_models(model: str | Path, models: int, tell: Callable[[str], None]) -
         tell(f"shadow model {number + 1} of {models}")
         schema = declared
         if schema is not None:
-            schema = replace(schema, columns=tuple(column for column in schema if column.name in frame))
+            schema = schema.only(column.name for column in schema if column.name in frame)
         again = TableGAN(**(settings | {"random_state": number})).fit(frame, schema=schema)
         return again.sample(rows, random_state=number)
 

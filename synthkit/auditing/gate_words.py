@@ -39,10 +39,15 @@ def is_meant(wanted: str, risk: Risk) -> bool:
     return risk.attack == wanted or fnmatchcase(risk.name, wanted) or fnmatchcase(risk.attack, wanted)
 
 
-def title_of(risk: Risk) -> str:
-    """Return the title of an attack with its subject."""
+def plain_title(risk: Risk) -> str:
+    """Return the title of an attack with its subject, as it stands within a sentence."""
     title = ATTACKS[risk.attack].title if risk.attack in ATTACKS else risk.attack
-    said = f"{title} ({risk.subject})" if risk.subject else title
+    return f"{title} ({risk.subject})" if risk.subject else title
+
+
+def title_of(risk: Risk) -> str:
+    """Return the title of an attack with its subject, as it stands at the beginning of a sentence."""
+    said = plain_title(risk)
     return said[:1].upper() + said[1:]
 
 

@@ -230,6 +230,16 @@ class Audit:
         """Return the readable table."""
         return self.to_text()
 
+    def __repr__(self) -> str:
+        from synthkit.auditing.showing import audit_text
+
+        return audit_text(self)
+
+    def _repr_html_(self) -> str:
+        from synthkit.auditing.showing import audit_html
+
+        return audit_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold; None in place of NaN."""
         from synthkit import __version__

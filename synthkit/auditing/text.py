@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from synthkit.auditing.attacks import ATTACKS
+from synthkit.auditing.gate_words import plain_title
 from synthkit.auditing.policy import Policy
 from synthkit.auditing.records import DESCRIPTIVE, Estimate, Outcome, Risk
-from synthkit.auditing.result import Audit, GateStatus
+from synthkit.auditing.result import Audit, GateStatus, GateVerdict
 from synthkit.visible import one_line, visible
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 _STATUSES: tuple[GateStatus, ...] = ("not met", "not tested", "met")
 _STATUS = len("not tested")
 _MOST_GROUPS = 3
-_SHORT: dict[Outcome, str] = {
+OUTCOME_WORDS: dict[Outcome, str] = {
     "disclosure": "DISCLOSURE",
     "no disclosure found": "none found",
     "inconclusive": "inconclusive",
     "not applicable": "not made",
 }
-_LIMITS = (
+LIMITS = (
     "An attack that finds nothing shows that this attacker found nothing in this table; others may. A bound for any"
     " attacker needs a privacy budget.",
     "This text tells of the real table and is confidential.",
@@ -49,7 +50,7 @@ def as_text(audit: Audit, *, width: int) -> str:
     console = Console(file=stream, width=width, no_color=True, highlight=False)
     console.print(as_table(audit))
     text = [line.rstrip() for line in stream.getvalue().splitlines()]
-    blocks = (verdict_lines(audit), list(_findings(audit)), [f"Note: {note}" for note in audit.notes], list(_LIMITS))
+    blocks = (verdict_lines(audit), list(findings(audit)), [f"Note: {note}" for note in audit.notes], list(LIMITS))
     for block in blocks:
         if block:
             text.append("")
@@ -65,12 +66,13 @@ def as_table(audit: Audit) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    rows = audit.rows
-    title = (
-        f"Audit of {rows.get('synthetic', 0):,} synthetic rows made from {rows.get('real', 0):,} real rows"
-        f" ({rows.get('held-out', 0):,} held out)"
+    table = Table(
+        title=f"Audit of {rows_line(audit)}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("attack", overflow="fold")
     table.add_column("measure\n(chance)", no_wrap=True)
     for heading in ("value", "interval", "on\ncopies", "on held-\nout rows"):
@@ -85,22 +87,30 @@ def as_table(audit: Audit) -> Table:
         headline = risk.headline
         measure = f"{next(iter(risk.estimates))} ({headline.baseline:g})" if headline.applies else ""
         table.add_row(
-            escape(one_line(_title(risk))),
+            escape(one_line(plain_title(risk))),
             escape(measure),
-            _number(headline.value),
-            f"{_number(headline.low)} to {_number(headline.high)}" if not math.isnan(headline.low) else "",
+            number(headline.value),
+            f"{number(headline.low)} to {number(headline.high)}" if not math.isnan(headline.low) else "",
             _control(risk.positive),
             _control(risk.negative),
-            _SHORT[risk.outcome],
+            OUTCOME_WORDS[risk.outcome],
         )
     return table
 
 
-def verdict_lines(audit: Audit) -> list[str]:
-    """Return whether the policy is met and each gate on a line of its own, those that are not met first."""
+def rows_line(audit: Audit) -> str:
+    """Return how many rows were looked at."""
+    rows = audit.rows
+    return (
+        f"{rows.get('synthetic', 0):,} synthetic rows made from {rows.get('real', 0):,} real rows"
+        f" ({rows.get('held-out', 0):,} held out)"
+    )
+
+
+def policy_line(audit: Audit) -> str:
+    """Return whether the policy is met."""
     if audit.policy is None:
-        return ["No policy: these are findings without a verdict."]
-    policy = Policy.model_validate(audit.policy)
+        return "No policy: these are findings without a verdict."
     failed, total = len(audit.failed), len(audit.verdicts)
     untested = sum(verdict.status == "not tested" for verdict in audit.verdicts)
     beside = f" ({untested} not tested, which the policy lets pass)" if untested else ""
@@ -110,9 +120,26 @@ def verdict_lines(audit: Audit) -> list[str]:
         said = f"{failed} of {total} gates not met{beside}"
     else:
         said = f"all {total} gates met" if not untested else f"{total - untested} of {total} gates met{beside}"
-    lines = [f"Policy {policy.name!r}: {said}"]
-    for verdict in sorted(audit.verdicts, key=lambda verdict: _STATUSES.index(verdict.status)):
-        lines.append(f"{verdict.status:>{_STATUS}}  {verdict.gate}: {verdict.sentence}")
+    return f"Policy {str(audit.policy['name'])!r}: {said}"
+
+
+def verdicts_of(audit: Audit) -> list[GateVerdict]:
+    """Return the verdicts of the policy, those that are not met first."""
+    return sorted(audit.verdicts, key=lambda verdict: _STATUSES.index(verdict.status))
+
+
+def verdict_lines(audit: Audit) -> list[str]:
+    """Return whether the policy is met and each gate on a line of its own, those that are not met first."""
+    gates = [f"{found.status:>{_STATUS}}  {found.gate}: {found.sentence}" for found in verdicts_of(audit)]
+    return [policy_line(audit), *gates, *signing_lines(audit)]
+
+
+def signing_lines(audit: Audit) -> list[str]:
+    """Return who has to sign and until when the audit counts."""
+    if audit.policy is None:
+        return []
+    policy = Policy.model_validate(audit.policy)
+    lines = []
     if policy.reviewer:
         lines.append(f"To be signed by: {policy.reviewer}.")
     expires = policy.expires(audit.created)
@@ -121,14 +148,15 @@ def verdict_lines(audit: Audit) -> list[str]:
     return lines
 
 
-def _findings(audit: Audit) -> Iterator[str]:
+def findings(audit: Audit) -> Iterator[str]:
     """Yield what a reader should take away, one sentence or two each."""
     yield _summary(audit)
     for risk in audit.risks.values():
         if risk.outcome == "disclosure" and not risk.headline.above:
-            yield f"- {_title(risk)}: {_SHORT[risk.outcome]}, though not by the measure above: {_beyond(risk)}."
+            told = OUTCOME_WORDS[risk.outcome]
+            yield f"- {plain_title(risk)}: {told}, though not by the measure above: {_beyond(risk)}."
         elif risk.note and risk.outcome in ("inconclusive", "not applicable"):
-            yield f"- {_title(risk)}: {_SHORT[risk.outcome]}. {risk.note}"
+            yield f"- {plain_title(risk)}: {OUTCOME_WORDS[risk.outcome]}. {risk.note}"
     exposure = audit.exposure
     if exposure is not None and exposure.groups:
         told = ", ".join(
@@ -147,7 +175,7 @@ def _findings(audit: Audit) -> Iterator[str]:
             f"- Guarantee of {promised.source}: epsilon {promised.epsilon:.4g}, delta {promised.delta:.4g},"
             f" {promised.adjacency}, unit {promised.unit!r}; it {held[promised.holds]}{why}."
         )
-    scores = [f"{name} {_number(score.value)}" for name, score in audit.utility.items() if score.applies]
+    scores = [f"{name} {number(score.value)}" for name, score in audit.utility.items() if score.applies]
     if scores:
         yield f"- Usefulness: {', '.join(scores)}."
     if audit.left_out:
@@ -161,7 +189,7 @@ def _summary(audit: Audit) -> str:
     if not made:
         return "- No attack could be made: nothing is known about what this table discloses."
     leaks = audit.disclosures
-    named = f" ({', '.join(_title(risk) for risk in leaks)})" if leaks else ""
+    named = f" ({', '.join(plain_title(risk) for risk in leaks)})" if leaks else ""
     said = "1 attack was made" if len(made) == 1 else f"{len(made)} attacks were made"
     return (
         f"- {said}: {len(leaks)} found a disclosure{named},"
@@ -172,7 +200,7 @@ def _summary(audit: Audit) -> str:
 def _beyond(risk: Risk) -> str:
     """Return the measures beside the first by which an attack succeeds, with their intervals."""
     told = [
-        f"{name} {_number(one.value)} ({_number(one.low)} to {_number(one.high)}), {one.baseline:g} by chance"
+        f"{name} {number(one.value)} ({number(one.low)} to {number(one.high)}), {one.baseline:g} by chance"
         for name, one in risk.estimates.items()
         if name not in DESCRIPTIVE and one.above
     ]
@@ -191,15 +219,10 @@ def _family(risk: Risk) -> str:
     return ATTACKS[risk.attack].family if risk.attack in ATTACKS else ""
 
 
-def _title(risk: Risk) -> str:
-    title = ATTACKS[risk.attack].title if risk.attack in ATTACKS else risk.attack
-    return f"{title} ({risk.subject})" if risk.subject else title
-
-
 def _control(estimate: Estimate | None) -> str:
-    return "" if estimate is None else _number(estimate.value)
+    return "" if estimate is None else number(estimate.value)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Return a number with three decimals and a true minus sign, or a dash."""
     return "-" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("-", "−")

@@ -55,6 +55,16 @@ class Comparison:
         """Return the readable table."""
         return self.to_text()
 
+    def __repr__(self) -> str:
+        from synthkit.evaluation.showing import comparison_text
+
+        return comparison_text(self)
+
+    def _repr_html_(self) -> str:
+        from synthkit.evaluation.showing import comparison_html
+
+        return comparison_html(self, _cell)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the synthetic tables."""

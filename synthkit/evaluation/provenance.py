@@ -11,11 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from synthkit.io.source import Address, masked, shown, source_path
+
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy")
 _CHUNK = 1 << 20
 
 
-def describe_run(command: Sequence[str], inputs: Mapping[str, Path], *, seed: int) -> dict[str, Any]:
+def describe_run(command: Sequence[str], inputs: Mapping[str, Path | Address], *, seed: int) -> dict[str, Any]:
     """Return what somebody needs who wants to repeat an evaluation, as plain values.
 
     Parameters
@@ -23,23 +25,35 @@ def describe_run(command: Sequence[str], inputs: Mapping[str, Path], *, seed: in
     command
         The words of the command line.
     inputs
-        Files by the part they play.
+        Sources by the part they play. Files and folders that exist are described by their hash; of a database only the
+        address is known.
     seed
         Seed of every draw.
     """
     from synthkit import __version__
 
     return {
-        "command": shlex.join(command),
+        "command": masked(shlex.join(command)),
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         "seed": seed,
-        "inputs": {
-            part: {"file": path.name, "bytes": path.stat().st_size, "sha256": file_hash(path)}
-            for part, path in inputs.items()
-        },
+        "inputs": {part: said for part, source in inputs.items() if (said := _described(source)) is not None},
         "versions": {"synthkit": __version__, "python": platform.python_version()}
         | {name: found for name in _LIBRARIES if (found := _version(name)) is not None},
     }
+
+
+def _described(source: Path | Address) -> dict[str, Any] | None:
+    path = source_path(source)
+    if path is None:
+        return {"file": shown(source)}
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listed = "".join(f"{file_hash(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
+        return {"file": path.name, "bytes": sum(file.stat().st_size for file in files), "sha256": digest}
+    if not path.is_file():
+        return None
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": file_hash(path)}
 
 
 def file_hash(path: Path) -> str:

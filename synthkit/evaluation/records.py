@@ -163,6 +163,16 @@ class Evaluation:
         """Return the readable table."""
         return self.to_text()
 
+    def __repr__(self) -> str:
+        from synthkit.evaluation.showing import evaluation_text
+
+        return evaluation_text(self)
+
+    def _repr_html_(self) -> str:
+        from synthkit.evaluation.showing import evaluation_html
+
+        return evaluation_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""
         from synthkit import __version__

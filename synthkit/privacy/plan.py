@@ -88,6 +88,11 @@ class ReleasePlan:
         """What the noise amounts to: standard deviation per count, in rows, for each event of counts."""
         return {name: self.sigma(name) for name in ("records", "bins", "margins", "pairs") if name in self.events}
 
+    def _repr_html_(self) -> str:
+        from synthkit.privacy.showing import release_html
+
+        return release_html(self)
+
 
 @lru_cache(maxsize=16)  # calibrating takes seconds, and a command plans before it reads what it then fits
 def plan_release(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import sys
 from functools import cache
@@ -12,6 +13,7 @@ from urllib.parse import unquote
 
 import click
 import pytest
+from markup import read
 
 from synthkit.cli import VERBS, group
 
@@ -136,8 +138,23 @@ def test_the_version_is_in_the_changelog() -> None:
     assert f"## [{synthkit.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_the_picture_is_small() -> None:
-    assert 0 < (ROOT / "docs" / "images" / "result.png").stat().st_size <= 200_000
+@pytest.mark.parametrize("name", ["result.png", "notebook.png"])
+def test_the_picture_is_small(name: str) -> None:
+    assert 0 < (ROOT / "docs" / "images" / name).stat().st_size <= 200_000
+
+
+def test_the_notebook_is_its_page_and_was_run() -> None:
+    maker = script("make_notebook")
+    cells = json.loads(maker.NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    found = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    assert found == list(maker.pieces(maker.text_of_page())), "run: python docs/make_notebook.py"
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    pages = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
+    own = [page for page in pages if 'class="synthkit"' in page]
+    assert {"stream", "execute_result"} == {output["output_type"] for output in outputs}
+    assert len(own) >= 6
+    for page in own:
+        read(page)  # well formed, without scripts
 
 
 @pytest.mark.slow
