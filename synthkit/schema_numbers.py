@@ -43,7 +43,10 @@ def number_column(facts: Facts, base: _Base, *, as_type: str | None = None, reas
     values = facts.uniques
     whole = is_whole(values)
     if as_type is None and whole and facts.n_distinct == 2 and set(values.tolist()) == {0, 1}:
-        pair = tuple(sorted(plain(value) for value in values))
+        # where the table holds text, "0" and "1" are the labels, not the numbers that they were read as
+        cells = facts.series.dropna().unique() if facts.series.dtype == object else values
+        texts = len(cells) == 2 and all(isinstance(cell, str) for cell in cells)
+        pair = tuple(sorted((plain(cell) for cell in (cells if texts else values)), key=float))
         return base(facts, "boolean", categories=pair, reason="only zeros and ones")
     if as_type == "identifier" or (as_type is None and whole):
         why = reason or identifier_reason(facts)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and its children with it; tests press Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A test must not fail because the machine is busy, and must fail the same way tomorrow.
 settings.register_profile(

@@ -364,3 +364,12 @@ class TestFarAndLarge:
 
     def test_numbers_in_text(self) -> None:
         assert infer_column(pd.Series([str(2**70 + i % 3) for i in range(90)], name="x")).type == "categorical"
+
+
+@pytest.mark.parametrize("cells", [["0", "1", None], ["1", "0"], [0, 1, None], [0.0, 1.0]])
+def test_zeros_and_ones_are_known_as_they_stand_in_the_table(cells: list[object]) -> None:
+    frame = pd.DataFrame({"a": cells * 30, "b": range(30 * len(cells))})
+    schema = Schema.infer(frame)
+    assert schema["a"].type == "boolean"
+    assert set(schema["a"].categories or ()) == set(frame["a"].dropna())
+    schema.check(frame)

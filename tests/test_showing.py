@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,35 +47,50 @@ def model(frame: pd.DataFrame) -> TableGAN:
     return TableGAN(**QUICK).fit(frame.head(160), target=HOSTILE)  # type: ignore[arg-type]
 
 
+class Shown(dict[str, Any]):
+    """What is shown, each thing made when it is first asked for."""
+
+    def __init__(self, frame: pd.DataFrame, model: TableGAN) -> None:
+        train, test, rows = frame.head(160), frame.tail(120), model.sample(150, random_state=1)
+        declared = Schema(model.schema_.columns, domain="declared", records=10_000)
+        quick: dict[str, Any] = {"test": test, "target": HOSTILE, "suite": "quick"}
+        asked: dict[str, Any] = {"holdout": test, "sensitive": [HOSTILE], "policy": "public-release"}
+        self._makers: dict[str, Callable[[], Any]] = {
+            "unfitted": lambda: TableGAN(log=VALUE, refine=False),
+            "fitted": lambda: model,
+            "schema": lambda: model.schema_,
+            "evaluation": lambda: synthkit.evaluate(train, rows, **quick),
+            "copies": lambda: synthkit.evaluate(train, train.head(150), **quick),
+            "comparison": lambda: synthkit.compare(train, {HOSTILE: rows, "copies": train}, **quick),
+            "audit": lambda: synthkit.audit(train, rows, **asked),
+            "findings": lambda: synthkit.audit(train, train.head(150), holdout=test),
+            "plan": lambda: plan_for(declared, PrivacyBudget(1.0, 1e-6)),
+            "outlook": lambda: outlook(declared, self["plan"]),
+            "fit plan": lambda: FitPlan(refine=False, device=VALUE),
+            "scores": lambda: model.anomaly_scores(test),
+            "balanced": lambda: synthkit.balance_table(train, HOSTILE, model=model, smallest=10, random_state=0),
+            "experiment": lambda: synthkit.augment(
+                train, HOSTILE, repeats=2, models=["linear"], treatments=["weights"], random_state=0
+            ),
+        }
+
+    def __missing__(self, name: str) -> Any:
+        return self.setdefault(name, self._makers[name]())
+
+
 @pytest.fixture(scope="module")
-def shown(frame: pd.DataFrame, model: TableGAN) -> dict[str, Any]:
-    train, test, rows = frame.head(160), frame.tail(120), model.sample(150, random_state=1)
-    declared = synthkit.schema.Schema(model.schema_.columns, domain="declared", records=10_000)
-    plan = plan_for(declared, PrivacyBudget(1.0, 1e-6))
-    quick = {"test": test, "target": HOSTILE, "suite": "quick"}
-    return {
-        "unfitted": TableGAN(log=VALUE, refine=False),
-        "fitted": model,
-        "schema": model.schema_,
-        "evaluation": synthkit.evaluate(train, rows, **quick),  # type: ignore[arg-type]
-        "copies": synthkit.evaluate(train, train.head(150), **quick),  # type: ignore[arg-type]
-        "comparison": synthkit.compare(train, {HOSTILE: rows, "copies": train}, **quick),  # type: ignore[arg-type]
-        "audit": synthkit.audit(train, rows, holdout=test, sensitive=[HOSTILE], policy="public-release"),
-        "findings": synthkit.audit(train, train.head(150), holdout=test),
-        "plan": plan,
-        "outlook": outlook(declared, plan),
-        "fit plan": FitPlan(refine=False, device=VALUE),
-    }
+def shown(frame: pd.DataFrame, model: TableGAN) -> Shown:
+    return Shown(frame, model)
 
 
 NAMES = (
     *("unfitted", "fitted", "schema", "evaluation", "copies", "comparison"),
-    *("audit", "findings", "plan", "outlook", "fit plan"),
+    *("audit", "findings", "plan", "outlook", "fit plan", "scores", "balanced", "experiment"),
 )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_and_values_stay_text_and_one_line_is_one_line(shown: dict[str, Any], name: str) -> None:
+def test_names_and_values_stay_text_and_one_line_is_one_line(shown: Shown, name: str) -> None:
     markup = shown[name]._repr_html_()
     reader = read(markup)
     assert "alert(1)</" not in markup
@@ -125,7 +141,7 @@ def test_an_interrupted_fit_is_told(model: TableGAN, monkeypatch: pytest.MonkeyP
     assert "✗ The fit was interrupted" in read(model._repr_html_()).text
 
 
-def test_every_score_gate_and_sentence_of_an_evaluation_is_there(shown: dict[str, Any]) -> None:
+def test_every_score_gate_and_sentence_of_an_evaluation_is_there(shown: Shown) -> None:
     for name in ("evaluation", "copies"):
         found: Evaluation = shown[name]
         text = read(found._repr_html_()).text
@@ -139,14 +155,14 @@ def test_every_score_gate_and_sentence_of_an_evaluation_is_there(shown: dict[str
     assert "without a verdict" in read(without._repr_html_()).text
 
 
-def test_a_comparison_has_a_column_for_each_table(shown: dict[str, Any]) -> None:
+def test_a_comparison_has_a_column_for_each_table(shown: Shown) -> None:
     found: Comparison = shown["comparison"]
     text = read(found._repr_html_()).text
     assert f"score real rows {HOSTILE} copies independent columns" in text
     assert all(" ".join(line.split()) in text for line in found.summary())
 
 
-def test_an_audit_tells_every_attack_and_gate_and_shows_no_record(shown: dict[str, Any]) -> None:
+def test_an_audit_tells_every_attack_and_gate_and_shows_no_record(shown: Shown) -> None:
     found = shown["audit"]
     text = read(found._repr_html_()).text
     for verdict in found.verdicts:
@@ -171,6 +187,28 @@ def test_a_schema_names_constraints_roles_and_declared_domains(frame: pd.DataFra
     assert "and 40 more" in read(wide._repr_html_()).text
 
 
+def test_scores_tell_the_most_unusual_rows_first(shown: Shown) -> None:
+    scores = shown["scores"]
+    first = int(scores.total.argmax())
+    text = read(scores._repr_html_()).text
+    assert text.startswith(
+        "The 10 most unusual of 120 rows row score synthetic rows because of "
+        f"{first} {scores.total[first]:.2f} {scores.rarity(first)} {scores.explain(first)[0].column}"
+    )
+    nothing = replace(scores, total=scores.total[:0], one_in=scores.one_in[:0])
+    assert read(nothing._repr_html_()).text.startswith("Anomaly scores of no row")
+    assert repr(nothing).startswith("AnomalyScores(0 rows;")
+
+
+def test_a_balanced_table_tells_every_group(shown: Shown) -> None:
+    balanced = shown["balanced"]
+    text = read(balanced._repr_html_()).text
+    assert text.startswith(f"Balanced table: 160 real and {len(balanced.frame) - 160} synthetic rows {HOSTILE} real")
+    for group in balanced.report["groups"]:
+        assert f"{group['name']} {group['rows']} {group['added']} {group['source']}" in text
+        assert (f"{group['unlike']} unlike their class" in text) or not group["unlike"]
+
+
 PROBE = """<script>addEventListener("load", () => {
   document.documentElement.dataset.seen = JSON.stringify({
     needed: document.documentElement.scrollWidth,
@@ -180,7 +218,7 @@ PROBE = """<script>addEventListener("load", () => {
 });</script>"""
 
 
-def test_a_browser_shows_all_of_them_in_a_narrow_notebook(shown: dict[str, Any], tmp_path: Path) -> None:
+def test_a_browser_shows_all_of_them_in_a_narrow_notebook(shown: Shown, tmp_path: Path) -> None:
     pages = "<hr>".join(shown[name]._repr_html_().replace("<details>", "<details open>") for name in NAMES)
     place = tmp_path / "notebook.html"
     place.write_text(f"<!DOCTYPE html><meta charset=utf-8><title>all</title>{PROBE}{pages}", encoding="utf-8")

@@ -93,6 +93,11 @@ class Balanced:
         added = int(self.synthetic.sum())
         return f"Balanced({len(self.frame) - added:,} real and {added:,} synthetic rows)"
 
+    def _repr_html_(self) -> str:
+        from synthkit.balance.showing import balanced_html
+
+        return balanced_html(self)
+
 
 def balance_table(
     frame: pd.DataFrame,

@@ -103,14 +103,12 @@ def _as_json(scores: AnomalyScores, explain: int) -> dict[str, Any]:
 def _show(scores: AnomalyScores, frame: pd.DataFrame, explain: int) -> None:
     click.echo(f"the {min(_SHOWN, len(scores))} most unusual of {len(scores):,} rows")
     for row in _most_unusual(scores):
-        one_in = scores.one_in[row]
-        often = "1 in more than 5,000" if one_in > 5_000 else f"1 in {one_in:,.0f}"
         cells = [
             f"{cell.column}={_text(frame[cell.column].iloc[row])} ({cell.share:.0%}"
             f"{', given the others' if cell.given_others else ''})"
             for cell in scores.explain(row, explain)
         ]
-        line = f"row {row + 1:,}: score {scores.total[row]:.2f}, {often}"
+        line = f"row {row + 1:,}: score {scores.total[row]:.2f}, {scores.rarity(row)}"
         click.echo(f"{line}: {', '.join(cells)}" if cells else line)
 
 

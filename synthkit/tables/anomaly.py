@@ -87,6 +87,20 @@ class AnomalyScores:
     def __len__(self) -> int:
         return len(self.total)
 
+    def __repr__(self) -> str:
+        highest = f", the highest {self.total.max():.2f}" if len(self) else ""
+        return f"AnomalyScores({len(self):,} rows{highest}; {', '.join(self.parts)})"
+
+    def _repr_html_(self) -> str:
+        from synthkit.tables.showing import scores_html
+
+        return scores_html(self)
+
+    def rarity(self, row: int) -> str:
+        """How many synthetic rows there are for one that is as unusual, in words."""
+        one_in = float(self.one_in[row])
+        return f"1 in more than {REFERENCE:,}" if one_in > REFERENCE else f"1 in {one_in:,.0f}"
+
     def explain(self, row: int, count: int = 3) -> tuple[CellSurprise, ...]:
         """The cells that make a row unusual, the most surprising first, at most ``count``."""
         both = (self.alone[row] + self.given_others[row]).astype(np.float64)

@@ -13,10 +13,12 @@ from synthkit.schema_showing import columns_table, rules_of
 
 if TYPE_CHECKING:
     from synthkit.schema import Schema
+    from synthkit.tables.anomaly import AnomalyScores
     from synthkit.tables.gan import TableGAN
     from synthkit.tables.plan import FitPlan
 
 _MOST_LISTED = 12
+_MOST_UNUSUAL = 10
 
 
 def summary(report: Mapping[str, Any]) -> dict[str, object]:
@@ -63,6 +65,28 @@ def plan_html(plan: FitPlan) -> str:
     return page("Plan of a fit", _settings_table(settings, usual))
 
 
+def scores_html(scores: AnomalyScores) -> str:
+    """Return the page of anomaly scores: the most unusual rows, counted from 0, and what is unusual about them."""
+    order = scores.total.argsort(kind="stable")[::-1][:_MOST_UNUSUAL].tolist()
+    rows = [
+        (
+            f"{row:,}",
+            f"{scores.total[row]:.2f}",
+            scores.rarity(row),
+            ", ".join(
+                f"{cell.column} ({cell.share:.0%}{', given the others' if cell.given_others else ''})"
+                for cell in scores.explain(row)
+            ),
+        )
+        for row in order
+    ]
+    return page(
+        f"The {len(rows)} most unusual of {len(scores):,} rows" if rows else "Anomaly scores of no row",
+        table(("row", "score", "synthetic rows", "because of"), rows, numbers=(1, 2)),
+        paragraph(f"Rows are counted from 0. The score is the mean of {', '.join(scores.parts)}.", dim=True),
+    )
+
+
 def _figures(model: TableGAN, report: Mapping[str, Any], schema: Schema) -> dict[str, object]:
     """Return the figures by which a fit is judged, each with what it is to be compared with."""
     aucs = [
@@ -72,7 +96,7 @@ def _figures(model: TableGAN, report: Mapping[str, Any], schema: Schema) -> dict
     ]
     likelihood, share = report.get("held_out_log_likelihood"), report.get("nearest_record_share")
     left_out = [column.name for column in schema if column.type == "text"]
-    asked = model.privacy
+    asked, held = model.privacy, report.get("constraints")
     return {
         "target": schema.target,
         "privacy": None if asked is None else f"epsilon {asked.epsilon:g}, delta {asked.delta:g}, unit {asked.unit}",
@@ -82,6 +106,7 @@ def _figures(model: TableGAN, report: Mapping[str, Any], schema: Schema) -> dict
         "latent codes": f"{report['codes']:,}" if "codes" in report else None,
         "adversary": report.get("adversary"),
         "refinement": report.get("refinement"),
+        "constraints": None if held is None else f"{held['rate']:.1%} of drawn rows satisfy them, others are left out",
         "left out": f"free text: {', '.join(left_out)}" if left_out else None,
         "seconds": f"{report['seconds']:g}" if "seconds" in report else None,
     }
