@@ -20,6 +20,7 @@ from sklearn.preprocessing import FunctionTransformer
 import synthkit
 from synthkit import PrivacyBudget, Schema, TableGAN
 from synthkit.evaluation import Comparison, Evaluation
+from synthkit.schema_constraints import Range, Unique
 from synthkit.tables.outlook import outlook
 from synthkit.tables.plan import FitPlan
 from synthkit.tables.private import plan_for
@@ -182,6 +183,11 @@ def test_a_schema_names_constraints_roles_and_declared_domains(frame: pd.DataFra
     text = read(schema._repr_html_()).text
     assert text.startswith("Schema of 3 columns column type values role why age integer")
     assert repr(schema) == f"Schema(3 columns: age, {HOSTILE}, weight; target 'age')"
+    ruled = schema.with_constraints(Range(column="age", minimum=18), Unique(columns=("age", "weight")))
+    shown = read(ruled._repr_html_()).text
+    assert "2 constraints that every row satisfies" in shown
+    assert all(rule.describe() in shown for rule in ruled.constraints)
+    assert repr(ruled).endswith("target 'age'; 2 constraints)")
     wide = Schema.infer(pd.DataFrame({f"c{i}": [1, 2, 3] for i in range(100)}))
     assert repr(wide) == "Schema(100 columns: c0, c1, c2, c3, ...)"
     assert "and 40 more" in read(wide._repr_html_()).text
