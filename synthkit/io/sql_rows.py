@@ -183,23 +183,24 @@ def _truth_values(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _dates(series: pd.Series[Any]) -> pd.Series[Any]:
-    if not _all_match(series, _DAY):
-        return series
-    try:
-        cells = [datetime.date.fromisoformat(cell) if isinstance(cell, str) else None for cell in series]
-    except ValueError:
-        return series
-    return pd.Series(cells, index=series.index, dtype=object)
+    return _parsed(series, _DAY, datetime.date.fromisoformat, object)
 
 
 def _moments(series: pd.Series[Any]) -> pd.Series[Any]:
-    if not _all_match(series, _MOMENT):
+    return _parsed(series, _MOMENT, datetime.datetime.fromisoformat, "datetime64[us]")
+
+
+def _parsed(
+    series: pd.Series[Any], pattern: re.Pattern[str], parse: Callable[[str], object], dtype: Any
+) -> pd.Series[Any]:
+    """Cells as what they say, or all of them as they are where one says something else."""
+    if not _all_match(series, pattern):
         return series
     try:
-        cells = [datetime.datetime.fromisoformat(cell) if isinstance(cell, str) else None for cell in series]
+        cells = [parse(cell) if isinstance(cell, str) else None for cell in series]
     except ValueError:
         return series
-    return pd.Series(cells, index=series.index, dtype="datetime64[us]")
+    return pd.Series(cells, index=series.index, dtype=dtype)
 
 
 def _all_match(series: pd.Series[Any], pattern: re.Pattern[str]) -> bool:

@@ -48,7 +48,7 @@ class TestAddress:
             ),
             ("postgresql:///db?query=select 1 = 2", Address("postgresql:///db", query="select 1 = 2")),
             ("postgresql:///db?table=t&if_exists=append", Address("postgresql:///db", "t", if_exists="append")),
-            ("sqlite:////tmp/a:b@c.db?table=t", Address("sqlite:////tmp/a:b@c.db", "t")),
+            ("sqlite:////data/a:b@c.db?table=t", Address("sqlite:////data/a:b@c.db", "t")),
             ("postgresql://me@host:5432/db?table=a@b", Address("postgresql://me@host:5432/db", "a@b")),
         ],
     )
@@ -130,7 +130,7 @@ class TestPasswords:
             "postgresql://me@host:5432/db?table=a@b",
             "postgresql://host:5432/db?table=a@b",
             "see https://host/page: a@b",
-            "sqlite:////tmp/a:b@c.db",
+            "sqlite:////data/a:b@c.db",
             "a: b@c",
         ],
     )
