@@ -1,4 +1,4 @@
-"""Synthetic tables that keep the shape of the real ones: fit, sample, balance, evaluate, audit.
+"""Synthetic tables and medical scans that keep the shape of the real ones: fit, sample, balance, evaluate, audit.
 
 The public names are loaded when they are first used, so that ``import synthkit`` and ``synthkit --help`` stay instant.
 """
@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthkit.auditing.audit import audit as audit
+    from synthkit.auditing.scans.audit import audit_scans as audit_scans
     from synthkit.balance.augment import augment as augment
     from synthkit.balance.balancer import Balancer as Balancer
     from synthkit.balance.table import balance_table as balance_table
     from synthkit.evaluation.compare import compare as compare
     from synthkit.evaluation.evaluate import evaluate as evaluate
+    from synthkit.evaluation.scans.evaluate import evaluate_scans as evaluate_scans
     from synthkit.io import read_table as read_table
     from synthkit.io import write_table as write_table
+    from synthkit.io.scan_set import ScanForm as ScanForm
+    from synthkit.io.scan_set import ScanSet as ScanSet
+    from synthkit.io.scan_write import write_scans as write_scans
+    from synthkit.io.scans import read_scans as read_scans
     from synthkit.privacy import PrivacyBudget as PrivacyBudget
+    from synthkit.scans.gan import ScanGAN as ScanGAN
     from synthkit.schema import Schema as Schema
     from synthkit.tables.gan import TableGAN as TableGAN
     from synthkit.tables.pooling import pool_estimates as pool_estimates
@@ -28,40 +35,54 @@ __version__ = "0.1.0"
 __all__ = [
     "Balancer",
     "PrivacyBudget",
+    "ScanForm",
+    "ScanGAN",
+    "ScanSet",
     "Schema",
     "TableGAN",
     "__version__",
     "audit",
+    "audit_scans",
     "augment",
     "balance_table",
     "compare",
     "evaluate",
+    "evaluate_scans",
     "load",
     "pool_estimates",
+    "read_scans",
     "read_table",
+    "write_scans",
     "write_table",
 ]
 
 _HOME = {
     "Balancer": "synthkit.balance.balancer",
     "PrivacyBudget": "synthkit.privacy",
+    "ScanForm": "synthkit.io.scan_set",
+    "ScanGAN": "synthkit.scans.gan",
+    "ScanSet": "synthkit.io.scan_set",
     "Schema": "synthkit.schema",
     "TableGAN": "synthkit.tables.gan",
     "audit": "synthkit.auditing.audit",
+    "audit_scans": "synthkit.auditing.scans.audit",
     "augment": "synthkit.balance.augment",
     "balance_table": "synthkit.balance.table",
     "compare": "synthkit.evaluation.compare",
     "evaluate": "synthkit.evaluation.evaluate",
+    "evaluate_scans": "synthkit.evaluation.scans.evaluate",
     "pool_estimates": "synthkit.tables.pooling",
+    "read_scans": "synthkit.io.scans",
     "read_table": "synthkit.io",
+    "write_scans": "synthkit.io.scan_write",
     "write_table": "synthkit.io",
 }
 
 # The kind that a model file states in its manifest -> the public class that opens it.
-_MODEL_KINDS = {"table": "TableGAN"}
+_MODEL_KINDS = {"table": "TableGAN", "scans": "ScanGAN"}
 
 
-def load(path: str | Path) -> TableGAN:
+def load(path: str | Path) -> Any:
     """Open a model file of any kind, without executing anything that is in it.
 
     Parameters
@@ -71,7 +92,7 @@ def load(path: str | Path) -> TableGAN:
 
     Returns
     -------
-    TableGAN
+    TableGAN or ScanGAN
         The fitted model, ready to sample.
 
     Raises
@@ -88,8 +109,7 @@ def load(path: str | Path) -> TableGAN:
             f"the model file '{path}' has an {unknown_name('kind of model', str(kind), _MODEL_KINDS)}",
             remedy="Open it with the version of synthkit that wrote it.",
         )
-    model: TableGAN = __getattr__(_MODEL_KINDS[kind]).load(path)
-    return model
+    return __getattr__(_MODEL_KINDS[kind]).load(path)
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ Every function takes scores ``[B]`` (higher: looks more real) and returns a scal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -71,7 +71,29 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def loss_named(name: str) -> Loss:
+def hinge_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """Ask for real scores above 1 and fake scores below -1, no further (Lim 2017; SAGAN, Zhang 2019)."""
+    return functional.relu(1 - real_scores).mean() + functional.relu(1 + fake_scores).mean()
+
+
+def least_squares_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """Ask for real scores of 1 and fake scores of 0 (Mao 2017)."""
+    return (real_scores - 1).square().mean() + fake_scores.square().mean()
+
+
+def least_squares_generator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """Ask for fake scores of 1."""
+    return (fake_scores - 1).square().mean()
+
+
+# Scores of images may be maps, [B, P]: every entry counts the same.
+IMAGE_LOSSES: dict[str, Loss] = LOSSES | {
+    "hinge": Loss(hinge_critic, wasserstein_generator),
+    "least-squares": Loss(least_squares_critic, least_squares_generator),
+}
+
+
+def loss_named(name: str, known: Mapping[str, Loss] = LOSSES) -> Loss:
     """Look up a loss by name.
 
     Raises
@@ -79,6 +101,6 @@ def loss_named(name: str) -> Loss:
     InputError
         When there is no such loss; names the nearest one.
     """
-    if name not in LOSSES:
-        raise InputError(unknown_name("loss", name, LOSSES))
-    return LOSSES[name]
+    if name not in known:
+        raise InputError(unknown_name("loss", name, known))
+    return known[name]

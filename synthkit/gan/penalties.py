@@ -16,9 +16,9 @@ def input_gradient(critic: Critic, inputs: Tensor) -> Tensor:
     Parameters
     ----------
     critic
-        Scores ``[B]`` of inputs ``[B, F]``; a record's score must not depend on the other records of the batch.
+        Scores ``[B]`` of inputs ``[B, ...]``; a record's score must not depend on the other records of the batch.
     inputs
-        Where to take the gradient, ``[B, F]``.
+        Where to take the gradient, ``[B, ...]``.
     """
     points = inputs.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(points).float().sum(), points, create_graph=True)
@@ -30,7 +30,7 @@ def squared_gradient(critic: Critic, inputs: Tensor) -> Tensor:
 
     Multiply by gamma / 2 and add to the critic's loss. R3GAN (Huang 2024) adds R1 and R2.
     """
-    return input_gradient(critic, inputs).square().sum(1).mean()
+    return input_gradient(critic, inputs).square().flatten(1).sum(1).mean()
 
 
 def interpolated_gradient(critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
@@ -38,10 +38,11 @@ def interpolated_gradient(critic: Critic, real: Tensor, fake: Tensor, generator:
 
     Multiply by lambda (10 in the paper) and add to the critic's loss.
     """
-    share = torch.rand(len(real), 1, generator=generator, device=real.device, dtype=real.dtype)
+    share = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
+    share = share.reshape(-1, *[1] * (real.dim() - 1))
     gradient = input_gradient(critic, torch.lerp(fake.detach(), real.detach(), share))
     # a small constant under the root: the norm has no derivative where the gradient is exactly zero
-    return ((gradient.square().sum(1) + 1e-12).sqrt() - 1).square().mean()
+    return ((gradient.square().flatten(1).sum(1) + 1e-12).sqrt() - 1).square().mean()
 
 
 @torch.no_grad()

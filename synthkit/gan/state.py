@@ -67,8 +67,13 @@ def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Map
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in pick_tensors(prefix, tensors).items():
         index, name = key.split("/", 1)
-        shape = () if name == "step" else parameters[int(index)].shape
-        state.setdefault(int(index), {})[name] = tensor.detach().clone().reshape(shape)
+        if name == "step":
+            kept = tensor.detach().clone().reshape(())
+        else:
+            # moments lie in memory as their parameter does (channels last): fused optimisers go by that
+            like = parameters[int(index)].detach()
+            kept = torch.empty_like(like).copy_(tensor.reshape(like.shape))
+        state.setdefault(int(index), {})[name] = kept
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

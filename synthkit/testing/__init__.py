@@ -7,6 +7,7 @@ from synthkit.testing.attacks import attack_checks, check_attack
 from synthkit.testing.mechanisms import check_mechanism, check_row_wise, mechanism_checks
 from synthkit.testing.metrics import awkward_tables, check_metric, metric_checks
 from synthkit.testing.rows import check_domain, condition_holds
+from synthkit.testing.scans import check_drawn, check_scan_synthesizer, scan_synthesizer_checks
 from synthkit.testing.synthesizers import check_synthesizer, synthesizer_checks
 
 __all__ = [
@@ -14,12 +15,15 @@ __all__ = [
     "awkward_tables",
     "check_attack",
     "check_domain",
+    "check_drawn",
     "check_mechanism",
     "check_metric",
     "check_row_wise",
+    "check_scan_synthesizer",
     "check_synthesizer",
     "condition_holds",
     "mechanism_checks",
     "metric_checks",
+    "scan_synthesizer_checks",
     "synthesizer_checks",
 ]

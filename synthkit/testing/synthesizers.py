@@ -115,7 +115,7 @@ class _Case:
         return turns[:_MOST_CONDITIONED]
 
 
-def _refused(error: type[Exception], call: Callable[[], object], what: str) -> str:
+def refused(error: type[Exception], call: Callable[[], object], what: str) -> str:
     """The message of the error that ``call`` has to raise."""
     try:
         call()
@@ -143,18 +143,16 @@ def _refuses_before_fit(case: _Case) -> None:
     made = case.make()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.synth"
-        _refused(NotFittedError, lambda: made.save(path), "save before fit")
+        refused(NotFittedError, lambda: made.save(path), "save before fit")
         require(not path.exists(), "save before fit leaves a file")
-    _refused(NotFittedError, lambda: made.sample(1), "sample before fit")
-    _refused(NotFittedError, lambda: list(made.iter_sample(1)), "iter_sample before fit")
-    _refused(NotFittedError, lambda: made.balance(case.frame, case.target), "balance before fit")
+    refused(NotFittedError, lambda: made.sample(1), "sample before fit")
+    refused(NotFittedError, lambda: list(made.iter_sample(1)), "iter_sample before fit")
+    refused(NotFittedError, lambda: made.balance(case.frame, case.target), "balance before fit")
     require(not hasattr(made, "schema_") and not hasattr(made, "report_"), "there is a schema or report before fit")
     if getattr(made, "privacy", None) is None:  # under a budget, an error would tell how many rows there are
-        _refused(InputError, lambda: made.fit(case.frame.head(0)), "a table without rows")
+        refused(InputError, lambda: made.fit(case.frame.head(0)), "a table without rows")
     missing = str(case.frame.columns[0]) + "_"
-    message = _refused(
-        InputError, lambda: made.fit(case.frame, schema=case.schema, target=missing), "an unknown target"
-    )
+    message = refused(InputError, lambda: made.fit(case.frame, schema=case.schema, target=missing), "an unknown target")
     require(missing in message, f"the error about an unknown target does not name it: {message}")
 
 
@@ -185,7 +183,7 @@ def _any_number_of_rows(case: _Case) -> None:
         require(sum(batch.num_rows for batch in batches) == n, f"iter_sample({n}) has another number of rows")
     wrong: tuple[Any, ...] = (-1, 1.5, "3", None, True)
     for asked in wrong:
-        _refused(InputError, partial(case.fitted.sample, asked), f"sample({asked!r})")
+        refused(InputError, partial(case.fitted.sample, asked), f"sample({asked!r})")
 
 
 def _seeds_decide(case: _Case) -> None:
@@ -308,17 +306,17 @@ def _unknown_conditions_are_refused(case: _Case) -> None:
         return lambda: case.fitted.sample(n, where={name: condition})
 
     for column in case.conditioned:
-        message = _refused(ConditionError, asked(f"{column.name}_", 1), "an unknown column")
+        message = refused(ConditionError, asked(f"{column.name}_", 1), "an unknown column")
         require(repr(column.name) in message, f"the error does not name {column.name!r}: {message}")
         nonsense: tuple[Any, ...] = ([], (1, 2, 3))
         for odd in nonsense:
-            _refused(ConditionError, asked(column.name, odd), f"the condition {odd!r}")
+            refused(ConditionError, asked(column.name, odd), f"the condition {odd!r}")
         if column.type == "datetime":
             continue
         is_number = column.type in ("continuous", "integer", "identifier")
         wrong = (float(case.frame[column.name].max()) + 1, None) if is_number else "no such label"
         for n in (0, 1):
-            message = _refused(ConditionError, asked(column.name, wrong, n), f"{wrong!r} for column {column.name!r}")
+            message = refused(ConditionError, asked(column.name, wrong, n), f"{wrong!r} for column {column.name!r}")
             require(repr(column.name) in message, f"the error does not name {column.name!r}: {message}")
 
 
@@ -343,7 +341,7 @@ def _model_file_keeps_everything(case: _Case) -> None:
 
 def _balance_keeps_real_rows(case: _Case) -> None:
     if case.target is None:
-        _refused(InputError, lambda: case.fitted.balance(case.frame), "balance without a target")
+        refused(InputError, lambda: case.fitted.balance(case.frame), "balance without a target")
         return
     kept = [column.name for column in case.fitted.schema_ if column.type != "text"]
     real = case.frame[kept].reset_index(drop=True)

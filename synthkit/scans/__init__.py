@@ -1,0 +1,1 @@
+"""Medical scans: from a folder of DICOM, NIfTI or images to a generator, and to synthetic scans that a PACS accepts."""
