@@ -15,8 +15,8 @@ Need = Literal["holdout", "sensitive", "quasi-identifiers", "known columns", "sh
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attack:
-    """An attack that can be run on any case.
+class AttackText:
+    """What a report says of an attack, on tables or on scans.
 
     Attributes
     ----------
@@ -36,14 +36,6 @@ class Attack:
         When it misleads.
     measures
         Names of its measures, the deciding one first, with a text each.
-    needs
-        What a case must have; otherwise the attack is not run and says what it lacks.
-    control_noise
-        Noise on the numbers of its positive control, in standard deviations: 0 for attacks that look for equal values.
-    subjects
-        The subjects of its risks on a case, one text each: so many intervals of each measure hold together.
-    run
-        Returns one risk for each subject (often one), not yet judged by controls. Each has all measures.
     """
 
     name: str
@@ -54,6 +46,24 @@ class Attack:
     reading: str
     lies: str
     measures: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(AttackText):
+    """An attack that can be run on any case of tables.
+
+    Attributes
+    ----------
+    needs
+        What a case must have; otherwise the attack is not run and says what it lacks.
+    control_noise
+        Noise on the numbers of its positive control, in standard deviations: 0 for attacks that look for equal values.
+    subjects
+        The subjects of its risks on a case, one text each: so many intervals of each measure hold together.
+    run
+        Returns one risk for each subject (often one), not yet judged by controls. Each has all measures.
+    """
+
     run: Callable[[AuditCase], tuple[Risk, ...]]
     needs: tuple[Need, ...] = ("holdout",)
     control_noise: float = 0.01

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from synthkit.auditing.attack import Family
+from synthkit.auditing.attack import AttackText, Family
 from synthkit.auditing.attacks import ATTACKS
 from synthkit.auditing.records import Risk
+from synthkit.auditing.scans.attacks import SCAN_ATTACKS
 
 ALL = "all "
 """How a gate begins that means a whole family."""
@@ -16,9 +17,14 @@ _MOST_NAMED = 3
 _MOST_DIGITS = 6
 
 
+def described_attacks() -> dict[str, AttackText]:
+    """Return the attacks on tables and on scans by name."""
+    return {**ATTACKS, **SCAN_ATTACKS}
+
+
 def family_of_attack() -> dict[str, Family]:
     """Return the family of each attack by its name."""
-    return {name: attack.family for name, attack in ATTACKS.items()}
+    return {name: attack.family for name, attack in described_attacks().items()}
 
 
 def attacks_meant(wanted: str) -> list[str]:
@@ -41,7 +47,8 @@ def is_meant(wanted: str, risk: Risk) -> bool:
 
 def plain_title(risk: Risk) -> str:
     """Return the title of an attack with its subject, as it stands within a sentence."""
-    title = ATTACKS[risk.attack].title if risk.attack in ATTACKS else risk.attack
+    attack = described_attacks().get(risk.attack)
+    title = attack.title if attack is not None else risk.attack
     return f"{title} ({risk.subject})" if risk.subject else title
 
 

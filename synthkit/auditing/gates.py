@@ -10,10 +10,10 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from synthkit.auditing.attack import Family
-from synthkit.auditing.attacks import ATTACKS
 from synthkit.auditing.gate_words import (
     ALL,
     attacks_meant,
+    described_attacks,
     family_of_attack,
     is_meant,
     number_text,
@@ -124,7 +124,8 @@ class RiskGate(ThresholdGate):
     @field_validator("measure")
     @classmethod
     def _of_these_attacks(cls, measure: str, info: ValidationInfo) -> str:
-        attacks = [ATTACKS[name] for name in attacks_meant(info.data.get("risk", "")) if name in ATTACKS]
+        known_attacks = described_attacks()
+        attacks = [known_attacks[name] for name in attacks_meant(info.data.get("risk", "")) if name in known_attacks]
         known = {name: None for attack in attacks for name in attack.measures}
         if known and measure not in known:
             raise ValueError(unknown_name("measure", measure, known))
@@ -255,16 +256,16 @@ class GuaranteeGate(ThresholdGate):
             if promised.holds is None:
                 return self._not_tested(f"{promised.source} alone cannot be checked, the model was not given", rule)
             return self._said("met", f"The guarantee of {promised.source} was checked and holds.")
-        return self._compared(promised, audit.rows.get("real", 0), rule)
+        return self._compared(promised, audit.rows.get("real", 0), rule, audit.thing)
 
-    def _compared(self, promised: Guarantee, records: int, rule: Rule) -> GateVerdict:
+    def _compared(self, promised: Guarantee, records: int, rule: Rule, thing: str) -> GateVerdict:
         own = float(getattr(promised, self.guarantee))
         if math.isnan(own):
             return self._not_tested(f"{promised.source} states no {self.guarantee}", rule)
         number = own * records if self.relative_to == "records" else own
         said = f"{self.guarantee} {own:.4g}"
         if self.relative_to == "records":
-            said += f", times {records:,} rows {number:.4g}"
+            said += f", times {records:,} {thing}s {number:.4g}"
         status: GateStatus = "met" if holds(number, self.comparison, self.threshold) else "not met"
         asked = f"{COMPARED[self.comparison]} {self.threshold:.4g} is asked for"
         return self._said(status, f"{said}, by {promised.source}; {asked}.", number, self.threshold)
@@ -338,21 +339,23 @@ class OverlapGate(ThresholdGate):
     def verdict(self, audit: Audit) -> GateVerdict:
         """Return whether the overlap meets the gate."""
         if audit.overlap is None:
-            return self._not_tested("there are no held-out rows (--holdout)", self.not_tested)
-        if self.overlap == "persons" and audit.person is None:
-            return self._not_tested("no column names the person (--person)", self.not_tested)
-        number, said = self._measured(audit.overlap)
+            return self._not_tested(f"there are no held-out {audit.thing}s (--holdout)", self.not_tested)
+        if self.overlap == "persons" and not audit.knows_persons:
+            why = "no column names the person (--person)" if audit.thing == "row" else "the patients are unknown"
+            return self._not_tested(why, self.not_tested)
+        number, said = self._measured(audit.overlap, audit.thing)
         status: GateStatus = "met" if holds(number, self.comparison, self.threshold) else "not met"
         asked = self._asked(share=self.overlap != "persons")
         return self._said(status, f"{said}; {asked}.", number, self.threshold)
 
-    def _measured(self, found: Overlap) -> tuple[float, str]:
+    def _measured(self, found: Overlap, thing: str) -> tuple[float, str]:
         if self.overlap == "persons":
             one = found.persons == 1
             who = "1 person has" if one else f"{found.persons:,} persons have"
-            return float(found.persons), f"{who} rows in both real tables"
+            where = "both real tables" if thing == "row" else "both real sets"
+            return float(found.persons), f"{who} {thing}s in {where}"
         own = self.threshold if self.overlap == "share" else math.nan
-        share = f"{number_text(found.share, own, share=True)} of the held-out rows equal a training row"
+        share = f"{number_text(found.share, own, share=True)} of the held-out {thing}s equal a training {thing}"
         if self.overlap == "share":
             return found.share, share
         excess = found.share - found.expected

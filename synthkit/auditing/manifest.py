@@ -21,7 +21,7 @@ from synthkit.auditing.report.contents import digest
 from synthkit.auditing.result import FORMAT as AUDIT_FORMAT
 from synthkit.auditing.result import Audit
 from synthkit.errors import InputError
-from synthkit.evaluation.provenance import file_hash
+from synthkit.evaluation.provenance import file_hash, folder_hash, folder_size
 
 FORMAT = "synthkit-audit-manifest"
 FORMAT_VERSION = 1
@@ -181,16 +181,20 @@ def _entry(part: str, file: Path, manifest: Path, sha256: str | None = None) -> 
     return {
         "part": part,
         "file": Path(place).as_posix(),
-        "bytes": file.stat().st_size,
-        "sha256": sha256 or file_hash(file),
+        "bytes": folder_size(file) if file.is_dir() else file.stat().st_size,
+        "sha256": sha256 or _hash(file),
     }
 
 
+def _hash(path: Path) -> str:
+    return folder_hash(path) if path.is_dir() else file_hash(path)
+
+
 def _checked(part: str, path: Path, sha256: str) -> Checked:
-    if not path.is_file():
+    if not path.exists():
         return Checked(part, path, "missing")
     try:
-        return Checked(part, path, "unchanged" if file_hash(path) == sha256 else "changed")
+        return Checked(part, path, "unchanged" if _hash(path) == sha256 else "changed")
     except OSError as error:
         raise InputError(
             f"'{path}', which the manifest lists, cannot be read: {(error.strerror or str(error)).lower()}",

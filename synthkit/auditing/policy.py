@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -29,7 +28,7 @@ from pydantic import (
 from synthkit.auditing.gates import SUBJECTS, GuaranteeGate, OverlapGate, RiskGate, UtilityGate
 from synthkit.auditing.result import Audit, GateVerdict
 from synthkit.errors import InputError, nearest_name, unknown_name
-from synthkit.schema_yaml import parse_yaml, read_named
+from synthkit.schema_yaml import line_of, parse_yaml, read_named
 
 FORMAT_VERSION = 1
 POLICIES: Mapping[str, str] = MappingProxyType(
@@ -234,27 +233,9 @@ def _first(error: ValidationError) -> tuple[tuple[str | int, ...], str]:
 def _wrong(text: str, source: str, place: Sequence[str | int], message: str) -> InputError:
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in place)
     return InputError(
-        f"the policy '{source}' is wrong in line {_line(text, place)}, at {key or 'the top'}: {message}",
+        f"the policy '{source}' is wrong in line {line_of(text, place)}, at {key or 'the top'}: {message}",
         remedy="Correct that entry; docs/how-to/policies.md explains every key.",
     )
-
-
-def _line(text: str, place: Sequence[str | int]) -> int:
-    """Return the line of an entry, counted from 1; of what it belongs to where it is missing."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = 0
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-        else:
-            break
-    return int(line) + 1
 
 
 def _day(created: str) -> date:

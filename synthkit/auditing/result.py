@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from synthkit.auditing.records import Risk
 from synthkit.evaluation.records import Score
@@ -188,6 +188,9 @@ class Audit:
         Time in UTC (ISO 8601).
     """
 
+    thing: ClassVar[str] = "row"
+    """What was released, real and held out."""
+
     risks: Mapping[str, Risk]
     verdicts: tuple[GateVerdict, ...] = ()
     policy: Mapping[str, Any] | None = None
@@ -206,6 +209,11 @@ class Audit:
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
+
+    @property
+    def knows_persons(self) -> bool:
+        """Whether it is known which rows are of one person."""
+        return self.person is not None
 
     @property
     def failed(self) -> tuple[GateVerdict, ...]:

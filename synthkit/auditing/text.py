@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from synthkit.auditing.attacks import ATTACKS
@@ -49,8 +49,23 @@ def as_text(audit: Audit, *, width: int) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, no_color=True, highlight=False)
     console.print(as_table(audit))
-    text = [line.rstrip() for line in stream.getvalue().splitlines()]
     blocks = (verdict_lines(audit), list(findings(audit)), [f"Note: {note}" for note in audit.notes], list(LIMITS))
+    return as_lines(stream.getvalue(), blocks, width)
+
+
+def as_lines(table: str, blocks: Sequence[Sequence[str]], width: int) -> str:
+    """Return a table and blocks of lines below it as one text, wrapped.
+
+    Parameters
+    ----------
+    table
+        As rich printed it.
+    blocks
+        Lines that stand together.
+    width
+        Width of the text in characters.
+    """
+    text = [line.rstrip() for line in table.splitlines()]
     for block in blocks:
         if block:
             text.append("")

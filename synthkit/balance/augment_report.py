@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthkit import html_table as html
-from synthkit.archive import atomic_path
 from synthkit.balance import augment_text as text
 from synthkit.balance.augmentation import AugmentResult
 from synthkit.balance.learners import LEARNERS
 from synthkit.balance.measures import measures_of
-from synthkit.evaluation.report import check_suffix
+from synthkit.evaluation.report import write_form
 from synthkit.evaluation.report.contents import Table, provenance_table
 from synthkit.evaluation.report.markdown import item_lines, markdown, table_lines
 from synthkit.evaluation.report.page import render_page
@@ -35,10 +34,7 @@ def write_report(result: AugmentResult, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    suffix = check_suffix(path)
-    forms = {".json": AugmentResult.to_json, ".html": render_html, ".md": render_markdown}
-    with atomic_path(path) as temporary:
-        temporary.write_text(forms[suffix](result), encoding="utf-8", newline="\n")
+    write_form(path, result, html=render_html, markdown=render_markdown)
 
 
 def render_html(result: AugmentResult) -> str:

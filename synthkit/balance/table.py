@@ -159,6 +159,11 @@ def balance_table(
     InputError
         No or an unknown target, a target with one class or with a class of one row that is to grow, a ratio or count
         that would need removal, or settings outside their range.
+
+    Privacy
+    -------
+    None. The result holds the real rows, and each new row starts at one of them, whatever the model: one that was
+    fitted under a budget gives new rows no protection here. `TableGAN.sample` of such a model is what is protected.
     """
     begun = time.monotonic()
     settings = Settings(smallest, rejection, moves)

@@ -64,8 +64,6 @@ def coverage_scores(
     most_rows
         At most this many rows of either kind: the cost is quadratic.
     """
-    from sklearn.metrics import pairwise_distances
-
     drawn = [table.take(generator.permutation(len(table))[:most_rows]) for table in (real, synthetic)]
     n_neighbours = min(n_neighbours, *(len(table) - 1 for table in drawn))
     n = len(drawn[1])
@@ -73,7 +71,31 @@ def coverage_scores(
         return {
             name: Score(float("nan"), n=n, direction="higher", note="needs two rows of either kind") for name in NAMES
         }
-    points = [view.linear(table) for table in drawn]
+    return point_scores(view.linear(drawn[0]), view.linear(drawn[1]), generator, n_neighbours=n_neighbours)
+
+
+def point_scores(
+    real: npt.NDArray[np.float32],
+    synthetic: npt.NDArray[np.float32],
+    generator: np.random.Generator,
+    *,
+    n_neighbours: int = N_NEIGHBOURS,
+) -> dict[str, Score]:
+    """Return precision, recall, density and coverage of points, as in `coverage_scores`.
+
+    Parameters
+    ----------
+    real, synthetic
+        Points, shape [points, dimensions]; more than `n_neighbours` of either kind.
+    generator
+        Draws the middles of the cells that the intervals rest on.
+    n_neighbours
+        Which neighbour sets the size of a ball.
+    """
+    from sklearn.metrics import pairwise_distances
+
+    n = len(synthetic)
+    points = (real, synthetic)
     radii = [_radius(rows, n_neighbours) for rows in points]
     distances = pairwise_distances(points[0], points[1])
     # A row exactly on the edge of a ball is outside by definition, but rounding may put it inside.

@@ -47,10 +47,7 @@ def _described(source: Path | Address) -> dict[str, Any] | None:
     if path is None:
         return {"file": shown(source)}
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listed = "".join(f"{file_hash(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
-        digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
-        return {"file": path.name, "bytes": sum(file.stat().st_size for file in files), "sha256": digest}
+        return {"file": path.name, "bytes": folder_size(path), "sha256": folder_hash(path)}
     if not path.is_file():
         return None
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": file_hash(path)}
@@ -63,6 +60,18 @@ def file_hash(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def folder_hash(path: Path) -> str:
+    """Return the SHA-256 digest of a list of all files of a folder with their digests, in hexadecimal digits."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    listed = "".join(f"{file_hash(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+    return hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def folder_size(path: Path) -> int:
+    """Return the number of bytes of all files of a folder."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _version(name: str) -> str | None:

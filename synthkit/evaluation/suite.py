@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -25,6 +25,15 @@ FORMAT_VERSION = 1
 SUITES: Mapping[str, str] = MappingProxyType(
     {"standard": "standard.yaml", "quick": "quick.yaml", "scores-only": "scores-only.yaml"}
 )
+
+# What an option is called on the command line.
+NEEDED = {
+    "target": "a target column (--target)",
+    "classes": "a target column that is a class (--target)",
+    "sensitive": "a sensitive column (--sensitive)",
+    "groups": "a grouping column (--group)",
+}
+_TITLES = MappingProxyType({name: metric.title for name, metric in METRICS.items()})
 
 
 class Gate(BaseModel):
@@ -51,6 +60,10 @@ class Gate(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    # What differs where other things than tables are judged: titles of the scores, what they need, names of controls.
+    titles: ClassVar[Mapping[str, str]] = _TITLES
+    needed: ClassVar[Mapping[str, str]] = NEEDED
+    controls: ClassVar[Mapping[str, str]] = {"ceiling": "real rows", "floor": "independent columns"}
 
     metric: str
     comparison: Comparison
@@ -64,8 +77,8 @@ class Gate(BaseModel):
     @field_validator("metric")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in METRICS:
-            raise ValueError(unknown_name("metric", name, METRICS))
+        if name not in cls.titles:
+            raise ValueError(unknown_name("metric", name, cls.titles))
         return name
 
     def verdict(self, score: Score | None, missing: str | None = None) -> Verdict:
@@ -78,7 +91,7 @@ class Gate(BaseModel):
         missing
             The option without which it was not computed.
         """
-        title = METRICS[self.metric].title
+        title = self.titles[self.metric]
         why = self._why_not(score, missing)
         if score is None or why is not None:
             status: Status = "fail" if self.required else "not applicable"
@@ -95,7 +108,7 @@ class Gate(BaseModel):
     def _why_not(self, score: Score | None, missing: str | None) -> str | None:
         """Return why there is nothing to compare, or None."""
         if score is None:
-            return f"it needs {NEEDED[missing]}" if missing else "it was not computed"
+            return f"it needs {self.needed[missing]}" if missing else "it was not computed"
         if not score.applies:
             return score.note or "it has no value"
         if self.relative_to != "absolute" and math.isnan(getattr(score, self.relative_to)):
@@ -123,7 +136,7 @@ class Gate(BaseModel):
             said += f" ({'lower' if self.bound == 'low' else 'upper'} end {_text(getattr(score, self.bound))})"
         if self.relative_to == "absolute":
             return f"{said}: {COMPARED[self.comparison]} {_text(self.threshold)} is asked for."
-        control = {"ceiling": "real rows", "floor": "independent columns"}[self.relative_to]
+        control = self.controls[self.relative_to]
         said += f", {control} {_text(float(getattr(score, self.relative_to)))}"
         return f"{said}: {self.unit} {_text(number)}, {COMPARED[self.comparison]} {_text(self.threshold)} is asked for."
 
@@ -146,6 +159,7 @@ class Suite(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    titles: ClassVar[Mapping[str, str]] = _TITLES
 
     format_version: int = FORMAT_VERSION
     name: str
@@ -164,8 +178,8 @@ class Suite(BaseModel):
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in METRICS:
-                raise ValueError(unknown_name("metric", name, METRICS))
+            if name not in cls.titles:
+                raise ValueError(unknown_name("metric", name, cls.titles))
         return names
 
     def verdicts(self, scores: Mapping[str, Score], left_out: Mapping[str, str]) -> tuple[Verdict, ...]:
@@ -180,14 +194,23 @@ class Suite(BaseModel):
         """
         return tuple(gate.verdict(scores.get(gate.metric), left_out.get(gate.metric)) for gate in self.gates)
 
-
-# What an option is called on the command line.
-NEEDED = {
-    "target": "a target column (--target)",
-    "classes": "a target column that is a class (--target)",
-    "sensitive": "a sensitive column (--sensitive)",
-    "groups": "a grouping column (--group)",
-}
+    @classmethod
+    def parsed(cls, text: str, source: str = "suite") -> Self:
+        """Return the suite that a YAML text describes; InputError where it is none."""
+        content = parse_yaml(text, f"suite '{source}'")
+        if not isinstance(content, Mapping):
+            raise InputError(
+                f"the suite '{source}' holds no settings", remedy="It needs at least a name; see docs/how-to/suites.md."
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise InputError(
+                f"the suite '{source}' is wrong at {where}: {first['msg'].removeprefix('Value error, ')}",
+                remedy="Correct that entry.",
+            ) from error
 
 
 def load_suite(name: str | Path) -> Suite:
@@ -208,20 +231,7 @@ def load_suite(name: str | Path) -> Suite:
 
 def parse_suite(text: str, source: str = "suite") -> Suite:
     """Return the suite that a YAML text describes; InputError where it is none."""
-    content = parse_yaml(text, f"suite '{source}'")
-    if not isinstance(content, Mapping):
-        raise InputError(
-            f"the suite '{source}' holds no settings", remedy="It needs at least a name; see docs/how-to/suites.md."
-        )
-    try:
-        return Suite.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(
-            f"the suite '{source}' is wrong at {where}: {first['msg'].removeprefix('Value error, ')}",
-            remedy="Correct that entry.",
-        ) from error
+    return Suite.parsed(text, source)
 
 
 def _text(value: float) -> str:

@@ -10,13 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from synthkit.errors import InputError, unknown_name
 from synthkit.pipelines.settings import STAGES, Recipe
-from synthkit.schema_yaml import parse_yaml, read_named
+from synthkit.schema_yaml import line_of, parse_yaml, read_named
 
 RECIPES: Mapping[str, str] = MappingProxyType(
     {name: f"{name}.yaml" for name in ("balance", "augment", "private-release")}
@@ -202,7 +201,7 @@ def wrong_entry(recipe: Recipe, place: Place, message: str) -> InputError:
 def _wrong_at(origin: Source, place: Place, message: str) -> InputError:
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in place)
     changed = next((one for one in origin.changes if one == place[: len(one)]), None)
-    where = f" in line {_line(origin.text, place)}, at {key}" if key and origin.text else f" at {key}" if key else ""
+    where = f" in line {line_of(origin.text, place)}, at {key}" if key and origin.text else f" at {key}" if key else ""
     if changed is not None:
         where = f" at {key} (--set {'.'.join(map(str, changed))})"
     return InputError(f"the recipe '{origin.name}' is wrong{where}: {message}", remedy=f"Correct it; {_EXPLAINED}.")
@@ -305,21 +304,3 @@ def _in_words(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> Itera
     limits = " and ".join(text.format(entry[name]) for name, text in _LIMITS.items() if name in entry)
     word = "a whole number" if kind == "integer" else _TYPES.get(str(kind), str(kind))
     yield f"{word} {limits}".strip()
-
-
-def _line(text: str, place: Place) -> int:
-    """Return the line of an entry, counted from 1; of what it belongs to where it is missing."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = 0
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-        else:
-            break
-    return int(line) + 1

@@ -7,9 +7,11 @@ The calibrations of :mod:`synthkit.privacy.calibration` are offered here too.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -181,11 +183,24 @@ def _rdp_epsilon(events: Sequence[Event], delta: float, adjacency: Adjacency) ->
     accountant = RdpAccountant()
     for event in events:
         if event.epsilon is None:
-            accountant.compose(event.dp_event)
+            with _without_warnings():
+                accountant.compose(event.dp_event)
         else:
             # Pure epsilon-privacy is epsilon^2/2-zCDP (Bun and Steinke, 2016).
             accountant.compose(ZCDpEvent(event.epsilon**2 / 2), event.count)
     return float(accountant.get_epsilon(delta))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep dp-accounting from logging which orders it leaves out: the others are upper bounds all the same."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _opacus_prv(events: Sequence[Event], delta: float, adjacency: Adjacency) -> float:

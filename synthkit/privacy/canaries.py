@@ -272,6 +272,27 @@ def audit_critic_once(
     return _one_run("critic", release, scores, included, confidence)
 
 
+def audit_attack(
+    attack: Attack, *, runs: int, confidence: float = 0.99, noise: NoiseSource | None = None
+) -> CanaryAudit:
+    """Run any attack many times, with and without its canary, and bound epsilon by its scores.
+
+    Parameters
+    ----------
+    attack
+        Two neighbours, a release, and a score that tells them apart.
+    runs, confidence, noise
+        As in `audit_anchor`.
+
+    Raises
+    ------
+    PrivacyError
+        There are too few runs.
+    """
+    _require_runs(runs, confidence)
+    return _many_runs(attack, runs, confidence, NoiseSource() if noise is None else noise)
+
+
 def _many_runs(attack: Attack, runs: int, confidence: float, source: NoiseSource) -> CanaryAudit:
     """Run an attack on both tables, and bound epsilon by its scores."""
     delta = attack.release.budget.delta

@@ -287,9 +287,18 @@ class CriticAttack:
         Their number, at most `MOST_STEPS`, and the sampling probability.
     noise
         For pilot runs.
+    release
+        Makes what is attacked.
     """
 
-    def __init__(self, budget: PrivacyBudget, steps: int, probability: float, noise: NoiseSource) -> None:
+    def __init__(
+        self,
+        budget: PrivacyBudget,
+        steps: int,
+        probability: float,
+        noise: NoiseSource,
+        release: type[CriticRelease] = CriticRelease,
+    ) -> None:
         self.name = "critic"
         self.curve: Curve = SampledGaussianCurve(probability, steps, budget.adjacency)
         self._replaced = budget.adjacency == "replace-one"
@@ -299,7 +308,7 @@ class CriticAttack:
         else:
             # real term, fake term and penalty are each longer than the clipping norm
             weights, fake = [3.0, 0.0, 0.0], [0.0, -9.0, 0.0]
-        self._release = CriticRelease(budget, steps, probability, np.array(weights), np.array(fake))
+        self._release = release(budget, steps, probability, np.array(weights), np.array(fake))
         self.release: Release = self._release
         nobody = np.zeros((0, 1), np.int32)
         self.tables = _neighbours(budget, nobody)

@@ -24,6 +24,7 @@ from synthkit.privacy.plain_words import explain, not_covered
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.privacy.public_facts import bought_facts, public_facts
 from synthkit.privacy.tradeoff import NO_GUARANTEE, Meaning, meaning
+from synthkit.privacy.wording import Wording, wording_of
 
 FORMAT_VERSION = 1
 NOT_PRIVATE = "NOT PRIVATE"
@@ -139,6 +140,11 @@ class Certificate:
         """Whether nothing speaks against the guarantee."""
         return not self.stamps
 
+    @property
+    def words(self) -> Wording:
+        """What it calls things."""
+        return wording_of(self.kind)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {
@@ -201,7 +207,7 @@ def certify(model: PrivateModel, *, lint: LintReport | None = None, opacus: bool
         The ledger or the schema in the file cannot be read.
     """
     ledger = model.ledger()
-    budget = ledger.budget
+    budget, words = ledger.budget, wording_of(model.kind)
     events = own_events(ledger)
     accounted = cross_check(events, budget, opacus=opacus)
     together = ledger.total
@@ -233,8 +239,8 @@ def certify(model: PrivateModel, *, lint: LintReport | None = None, opacus: bool
         public=public_facts(model),
         bought=bought_facts(model),
         meaning=bounds,
-        plain=explain(holding, bounds, private=model.is_private),
-        not_covered=not_covered(budget, _uses_gradients(events)),
+        plain=explain(holding, bounds, private=model.is_private, words=words),
+        not_covered=not_covered(budget, _uses_gradients(events), words),
         checks=lint,
         hashes={model.path.name: model.sha256} | _parts(model),
         versions=_versions(model),

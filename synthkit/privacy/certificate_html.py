@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from synthkit.privacy.budget import ROW
 from synthkit.privacy.certificate import NOT_PRIVATE, SIGN_OFF, Certificate
 from synthkit.privacy.describe import percent, short
 
@@ -29,7 +28,8 @@ def render_html(certificate: Certificate) -> str:
     page = environment.get_template("certificate.html.j2").render(
         certificate=certificate,
         budget=budget,
-        unit="one row" if budget.unit == ROW else budget.unit,
+        unit=certificate.words.one(budget.unit) if certificate.words.is_record(budget.unit) else budget.unit,
+        words=certificate.words,
         percent=percent,
         short=short,
         not_private=NOT_PRIVATE,

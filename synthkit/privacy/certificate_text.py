@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from synthkit.privacy.budget import ROW
 from synthkit.privacy.certificate import SIGN_OFF, Certificate
 from synthkit.privacy.describe import EventLine, percent, short
 
@@ -74,13 +73,13 @@ def _rule(width: int, sign: str = "-") -> list[str]:
 
 def _guarantee(certificate: Certificate, width: int) -> list[str]:
     budget = certificate.budget
-    unit = "one row" if budget.unit == ROW else f"one value of '{budget.unit}'"
+    words = certificate.words
     facts = (
         ("epsilon", short(budget.epsilon) + ("" if certificate.holds else " (claimed)")),
         ("delta", short(budget.delta)),
-        ("unit", unit),
-        ("rows per unit", f"{budget.rows_per_unit:,}"),
-        ("neighbouring tables", budget.adjacency),
+        ("unit", words.value(budget.unit)),
+        (f"{words.records} per unit", f"{budget.rows_per_unit:,}"),
+        (f"neighbouring {words.data}", budget.adjacency),
         ("epsilon spent", f"{certificate.epsilon:.5g} (PLD, all events)"),
         ("engine", certificate.engine),
         ("kind", certificate.kind),

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -35,7 +36,98 @@ _CHUNK = 4096  # records that are in memory at once; a large sample comes in sev
 Fakes = Callable[[int, torch.Generator], Tensor]
 
 
-class NoisyCriticGradient:
+class NoisyGradient:
+    """The steps of a planned DP-SGD event, whatever the critic looks at: they are counted, noised and divided here.
+
+    Parameters
+    ----------
+    rows
+        The private rows.
+    event
+        What `synthkit.privacy.events.sampled_gaussian_event` returned. Sampling probability, noise multiplier and
+        number of steps are read from it, so that what is done is what is accounted.
+    records
+        n0, the public number of units. The sum is divided by ``n0`` times the sampling probability, never by the size
+        of a sample.
+    noise
+        Source of samples, fakes and noise.
+    rows_per_unit
+        Most rows of one unit in a step.
+    device
+        Where the critic lives.
+
+    Raises
+    ------
+    PrivacyError
+        When the event is of another kind, or the number of units or of rows of a unit is not positive.
+    """
+
+    def __init__(
+        self,
+        rows: PrivateRows,
+        event: Event,
+        *,
+        records: int,
+        noise: NoiseSource,
+        rows_per_unit: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        probability, multiplier = event.sampling_probability, event.noise_multiplier
+        if event.kind != SAMPLED_GAUSSIAN or probability is None or multiplier is None:
+            raise PrivacyError(
+                f"the critic's steps were planned as a {event.kind} event, expected {SAMPLED_GAUSSIAN}",
+                remedy="plan them with synthkit.privacy.events.sampled_gaussian_event",
+            )
+        if records < 1:
+            raise PrivacyError(f"the public number of units must be at least 1, got {records}")
+        require_rows_per_unit(rows_per_unit)
+        # last, since it spends the event: what is refused above has cost nothing
+        self._session = rows.session(event)
+        self._noise, self._device = noise, device
+        self._probability, self._multiplier, self._most = probability, multiplier, rows_per_unit
+        self._divisor = probability * records
+        self._sampler: PoissonSampler | None = None
+
+    @property
+    def divisor(self) -> float:
+        """Expected number of sampled units, by public numbers."""
+        return self._divisor
+
+    @property
+    def steps_left(self) -> int:
+        """Steps that the event still allows."""
+        return self._session.steps_left
+
+    def skip(self, steps: int) -> None:
+        """Count steps that an earlier process took before it was interrupted."""
+        self._session.skip(steps)
+
+    def _step(
+        self, critic: nn.Module, clip: float, clipped: Callable[[Mapping[str, NDArray[Any]]], list[Tensor]]
+    ) -> list[Tensor]:
+        """Take one step: noise on the sum that ``clipped`` finds in the rows, over a public number."""
+        if not (math.isfinite(clip) and clip > 0):
+            raise PrivacyError(f"the clipping norm must be > 0 and finite, got {clip}")
+        with self._session.step() as data:
+            noisy = [
+                total.cpu() + torch.from_numpy(self._noise.gaussian(self._multiplier * clip, tuple(total.shape)))
+                for total in clipped(data)
+            ]
+        parameters = list(critic.parameters())
+        return [(tensor / self._divisor).to(own) for tensor, own in zip(noisy, parameters, strict=True)]
+
+    def _sample(self, rows: int) -> NDArray[np.int64]:
+        """Draw the rows of one step; a fresh Poisson sample of the units. Inside a step only."""
+        if self._sampler is None:
+            self._sampler = PoissonSampler(rows, self._session.units, self._most)
+        return self._sampler.draw(self._probability, self._noise)
+
+    def _secret(self) -> torch.Generator:
+        """A stream of secret random numbers for one step, so that nothing later depends on the sample's size."""
+        return RandomSource(int(self._noise.uint64(1)[0] >> 1)).torch("fakes", self._device)
+
+
+class NoisyCriticGradient(NoisyGradient):
     """Noisy gradients of a critic's loss, as many as an event plans.
 
     Parameters
@@ -86,35 +178,8 @@ class NoisyCriticGradient:
         rows_per_unit: int = 1,
         device: str = "cpu",
     ) -> None:
-        probability, multiplier = event.sampling_probability, event.noise_multiplier
-        if event.kind != SAMPLED_GAUSSIAN or probability is None or multiplier is None:
-            raise PrivacyError(
-                f"the critic's steps were planned as a {event.kind} event, expected {SAMPLED_GAUSSIAN}",
-                remedy="plan them with synthkit.privacy.events.sampled_gaussian_event",
-            )
-        if records < 1:
-            raise PrivacyError(f"the public number of units must be at least 1, got {records}")
-        require_rows_per_unit(rows_per_unit)
-        # last, since it spends the event: what is refused above has cost nothing
-        self._session = rows.session(event)
-        self._features, self._loss, self._noise, self._device = features, loss, noise, device
-        self._probability, self._multiplier, self._most = probability, multiplier, rows_per_unit
-        self._divisor = probability * records
-        self._sampler: PoissonSampler | None = None
-
-    @property
-    def divisor(self) -> float:
-        """Expected number of sampled units, by public numbers."""
-        return self._divisor
-
-    @property
-    def steps_left(self) -> int:
-        """Steps that the event still allows."""
-        return self._session.steps_left
-
-    def skip(self, steps: int) -> None:
-        """Count steps that an earlier process took before it was interrupted."""
-        self._session.skip(steps)
+        super().__init__(rows, event, records=records, noise=noise, rows_per_unit=rows_per_unit, device=device)
+        self._features, self._loss = features, loss
 
     def __call__(self, critic: nn.Module, fakes: Fakes, clip: float) -> list[Tensor]:
         """Return the noisy gradient, one tensor per parameter of the critic.
@@ -134,24 +199,12 @@ class NoisyCriticGradient:
         PrivacyError
             When all planned steps are taken, or C is not positive and finite.
         """
-        if not (math.isfinite(clip) and clip > 0):
-            raise PrivacyError(f"the clipping norm must be > 0 and finite, got {clip}")
-        with self._session.step() as data:
-            sums = self._clipped(critic, data, fakes, clip)
-            noisy = [
-                total.cpu() + torch.from_numpy(self._noise.gaussian(self._multiplier * clip, tuple(total.shape)))
-                for total in sums
-            ]
-        parameters = list(critic.parameters())
-        return [(tensor / self._divisor).to(own) for tensor, own in zip(noisy, parameters, strict=True)]
+        return self._step(critic, clip, lambda data: self._clipped(critic, data, fakes, clip))
 
     def _clipped(self, critic: nn.Module, data: Mapping[str, NDArray[Any]], fakes: Fakes, clip: float) -> list[Tensor]:
         """Sum of clipped gradients over a fresh sample; private."""
-        if self._sampler is None:
-            self._sampler = PoissonSampler(len(data["codes"]), self._session.units, self._most)
-        rows = self._sampler.draw(self._probability, self._noise)
-        # every step has its own stream of secret random numbers, so that nothing later depends on the sample's size
-        secret = RandomSource(int(self._noise.uint64(1)[0] >> 1)).torch("fakes", self._device)
+        rows = self._sample(len(data["codes"]))
+        secret = self._secret()
         each = clip * (1 - MARGIN) / self._most
         sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in critic.parameters()]
         for start in range(0, len(rows), _CHUNK):

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synthkit.privacy.accounting import epsilon_spent
-from synthkit.privacy.budget import ROW, PrivacyBudget
+from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.calibration import gaussian_precision
-from synthkit.privacy.events import DISCRETE_LAPLACE, GAUSSIAN, Event
+from synthkit.privacy.events import DISCRETE_LAPLACE, EMBEDDING, GAUSSIAN, Event
 from synthkit.privacy.histograms import SCORE_STEPS
+from synthkit.privacy.wording import TABLE, Wording
 
 # events whose query is not counted in rows: how many of its steps make one
 STEPS_PER_ROW = {"scores": SCORE_STEPS}
@@ -95,6 +96,8 @@ def noise_in_rows(event: Event, budget: PrivacyBudget) -> float | None:
     if event.kind == DISCRETE_LAPLACE and event.epsilon is not None:
         rate = event.epsilon / budget.rows_per_unit
         return math.sqrt(2 * math.exp(-rate)) / -math.expm1(-rate)
+    if event.name == EMBEDDING:
+        return None  # sums of features are no counts
     if event.kind == GAUSSIAN and event.noise_multiplier is not None:
         return event.noise_multiplier * event.sensitivity / STEPS_PER_ROW.get(event.name, 1)
     return None
@@ -121,11 +124,12 @@ def mechanism(event: Event, budget: PrivacyBudget) -> str:
     )
 
 
-def unit_in_words(budget: PrivacyBudget) -> str:
+def unit_in_words(budget: PrivacyBudget, words: Wording = TABLE) -> str:
     """Return what is protected, to stand after "one": "row", or a value of a column with its rows."""
-    if budget.unit == ROW:
-        return "row"
-    return f"'{budget.unit}' with up to {counted(budget.rows_per_unit, 'row')}"
+    if words.is_record(budget.unit):
+        return words.record
+    name = words.one(budget.unit).removeprefix("one ")
+    return f"{name} with up to {counted(budget.rows_per_unit, words.record)}"
 
 
 def counted(number: int, noun: str) -> str:

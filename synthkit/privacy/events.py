@@ -32,6 +32,8 @@ SAMPLED_GAUSSIAN = "sampled-gaussian"
 DISCRETE_LAPLACE = "discrete-laplace"
 CATEGORIES_OF = "categories of "
 """How the name of an event begins that buys the labels of the column named after it."""
+EMBEDDING = "embedding"
+"""Name of the event that releases mean features of scans; its query is no count."""
 
 _AS_WRITTEN = "Use the file as synthkit wrote it."
 

@@ -9,14 +9,16 @@ from dataclasses import replace
 from synthkit.privacy.accounting import cross_check, epsilon_spent
 from synthkit.privacy.budget import ROW, PrivacyBudget
 from synthkit.privacy.describe import counted, one_in, short
-from synthkit.privacy.events import CATEGORIES_OF, DISCRETE_LAPLACE, GAUSSIAN, SAMPLED_GAUSSIAN, Event
+from synthkit.privacy.events import CATEGORIES_OF, DISCRETE_LAPLACE, EMBEDDING, GAUSSIAN, SAMPLED_GAUSSIAN, Event
 from synthkit.privacy.histograms import SCORE_STEPS
 from synthkit.privacy.ledger import Ledger
 from synthkit.privacy.linter import Check, Verdict, failed, passed, skipped
 from synthkit.privacy.private_model import FORMAT_VERSION, RECORD, PrivateModel
+from synthkit.privacy.scan_plan import embedding_sensitivity
+from synthkit.privacy.wording import PATIENT, SCAN, wording_of
 
 _DEPENDENCE = 4.0  # most by which one row more or less changes a score of dependence, in rows
-_ENGINES = {"anchor": 0, "hybrid": 1, "dp-sgd": 1}  # how many critics each trains
+_ENGINES = {"anchor": 0, "hybrid": 1, "dp-sgd": 1, "embedding": 0, "critic": 1}  # how many critics each trains
 _BOUGHT = ("records", "bins", "categories")
 _SLACK = 1e-9
 ROUNDING = 1e-3
@@ -98,7 +100,7 @@ def sensitivity(model: PrivateModel) -> Verdict:
     histograms = [event for event in model.ledger().events if event.kind == GAUSSIAN]
     if not histograms:
         return skipped("there are no counts with Gaussian noise")
-    asked = f"'{budget.adjacency}' with {counted(budget.rows_per_unit, 'row')} of a unit"
+    asked = f"'{budget.adjacency}' with {counted(budget.rows_per_unit, wording_of(model.kind).record)} of a unit"
     said = []
     for event in histograms:
         blocks = event.details.get("blocks")
@@ -143,12 +145,15 @@ def unit(model: PrivateModel) -> Verdict:
     said = model.privacy.get("unit")
     if said != budget.unit:
         return failed(f"the record protects {said!r}, the budget {budget.unit!r}")
-    if budget.unit != ROW and budget.unit not in model.schema():
+    words = wording_of(model.kind)
+    if model.kind == "scans" and budget.unit not in (PATIENT, SCAN):
+        return failed(f"the unit {budget.unit!r} is neither {PATIENT!r} nor {SCAN!r}")
+    if words.named and budget.unit != ROW and budget.unit not in model.schema():
         return failed(f"the unit {budget.unit!r} is not a column of the schema")
     return passed(
-        "each row"
-        if budget.unit == ROW
-        else f"each {budget.unit!r} with at most {counted(budget.rows_per_unit, 'row')} of it"
+        f"each {words.record}"
+        if words.is_record(budget.unit)
+        else f"each {budget.unit!r} with at most {counted(budget.rows_per_unit, words.record)} of it"
     )
 
 
@@ -222,6 +227,8 @@ def own_events(ledger: Ledger) -> tuple[Event, ...]:
 def _sensitivity(event: Event, blocks: int, budget: PrivacyBudget) -> float:
     """L2 sensitivity of counts: each row is one cell of each table, and moves a score of dependence by less than 4."""
     replaced = budget.adjacency == "replace-one"
+    if event.name == EMBEDDING:  # the vector of a unit is as long whatever the number of its scans
+        return embedding_sensitivity(budget)
     if event.name == "scores":
         each: float = SCORE_STEPS * _DEPENDENCE * (2 if replaced else 1)
     else:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
-from synthkit.privacy.budget import ROW, PrivacyBudget
+from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.describe import one_in, percent, short
 from synthkit.privacy.tradeoff import Meaning, posterior_bound
+from synthkit.privacy.wording import TABLE, Wording
 
 _PRIORS = (0.01, 0.5)
 _LARGE = 1e4
 
 
-def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool) -> tuple[str, ...]:
+def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool, words: Wording = TABLE) -> tuple[str, ...]:
     """Return what a guarantee means, one paragraph each.
 
     Parameters
@@ -23,6 +24,8 @@ def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool) -> tuple[
         Its bounds on attacks.
     private
         Whether the noise was private; without that nothing is guaranteed.
+    words
+        For the kind of data.
     """
     if not private:
         return (
@@ -34,7 +37,7 @@ def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool) -> tuple[
             f"Nothing is guaranteed. At delta {short(budget.delta)} the events in the ledger keep no epsilon, or one "
             "so large that it rules nothing out: whatever is in the data may be read from what was released.",
         )
-    one, change, question = _unit(budget)
+    one, change, question = _unit(budget, words)
     odds = f"{meaning.odds:.3g}" if meaning.odds < _LARGE else f"{meaning.odds:.1e}"
     beliefs = " and ".join(
         f"from {percent(prior)} to at most {percent(posterior_bound(prior, budget.epsilon))}" for prior in _PRIORS
@@ -67,27 +70,28 @@ def explain(budget: PrivacyBudget, meaning: Meaning, *, private: bool) -> tuple[
     return tuple(paragraphs)
 
 
-def _unit(budget: PrivacyBudget) -> tuple[str, str, str]:
-    """The unit, what neighbouring tables are, and what an attacker asks."""
-    if budget.unit == ROW:
-        one = those = "one row"
+def _unit(budget: PrivacyBudget, words: Wording) -> tuple[str, str, str]:
+    """The unit, what neighbours are, and what an attacker asks."""
+    one = words.one(budget.unit)
+    if words.is_record(budget.unit):
+        those = one
+    elif not words.named:
+        those = f"{one} with all {words.records}"
     else:
         used = "one is" if budget.rows_per_unit == 1 else f"up to {budget.rows_per_unit:,} are"
-        one, those = f"one '{budget.unit}'", f"all rows of one '{budget.unit}', of which {used} used,"
+        those = f"all {words.records} of {one}, of which {used} used,"
     if budget.adjacency == "replace-one":
         return one, f"Replace {those} by any other", f"which of two versions of {one} was in the data"
     return one, f"Add {those} to the data, or take it out", f"whether {one} was in the data"
 
 
 _NOT_COVERED = (
-    "The schema. Names of columns, bounds, categories and the number of records are taken as public and stand in the "
-    "model as declared. Whatever of them was read from the data is outside the guarantee.",
     "Choices made by looking at the data. Settings that were tuned on it, and the best of several fits, are covered "
     "only as far as each of these fits is a release in the ledger.",
     "Other releases. What else was published from the same people, outside this ledger, adds to the loss. Drawing more "
-    "rows from this model does not.",
-    "Evaluations. Scores, figures and reports that compare with real rows read the real rows. They are not in the "
-    "ledger; keep them where the data is.",
+    "{records} from this model does not.",
+    "Evaluations. Scores, figures and reports that compare with real {records} read the real {records}. They are not "
+    "in the ledger; keep them where the data is.",
 )
 _MACHINE = (
     "The machine. How long the fit took, its use of memory, its logs, and whoever can see the machine while it runs."
@@ -102,7 +106,7 @@ _CODE = (
 )
 
 
-def not_covered(budget: PrivacyBudget, gradients: bool) -> tuple[str, ...]:
+def not_covered(budget: PrivacyBudget, gradients: bool, words: Wording = TABLE) -> tuple[str, ...]:
     """Return what a guarantee says nothing about, one paragraph each.
 
     Parameters
@@ -111,16 +115,23 @@ def not_covered(budget: PrivacyBudget, gradients: bool) -> tuple[str, ...]:
         The guarantee.
     gradients
         Whether a critic was trained by DP-SGD.
+    words
+        For the kind of data.
     """
-    found = [*_NOT_COVERED]
-    if budget.unit == ROW:
+    found = [words.public, *(text.format(records=words.records) for text in _NOT_COVERED)]
+    if words.is_record(budget.unit):
         found.append(
-            "People with several rows. The unit is a row: somebody with k rows is protected with k times this epsilon, "
-            "and a larger delta."
+            f"People with several {words.records}. The unit is a {words.record}: somebody with k {words.records} is "
+            "protected with k times this epsilon, and a larger delta."
+        )
+    elif words.named:
+        found.append(
+            f"People under several names. Who has several values of '{budget.unit}' counts as several, and what a "
+            "group such as a family has in common is protected less."
         )
     else:
         found.append(
-            f"People under several names. Who has several values of '{budget.unit}' counts as several, and what a "
+            f"People under several names. Who is in the data as several {budget.unit}s counts as several, and what a "
             "group such as a family has in common is protected less."
         )
     if budget.adjacency == "replace-one":

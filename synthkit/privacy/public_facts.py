@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from synthkit.errors import PrivacyError
 from synthkit.privacy.private_model import PrivateModel
+from synthkit.privacy.wording import PATIENT
 from synthkit.schema import Column
 
 _MOST_LISTED = 12
@@ -23,6 +25,8 @@ def public_facts(model: PrivateModel) -> Facts:
     PrivacyError
         It has no schema that can be read.
     """
+    if model.kind == "scans":
+        return _declared_of_scans(model)
     schema = model.schema()
     records = model.privacy.get("records")
     bought = set(model.bought("categories"))
@@ -43,6 +47,9 @@ def bought_facts(model: PrivateModel) -> Facts:
     model
         A private model.
     """
+    if model.kind == "scans":
+        released = _embedding_of(model)
+        return (("number of units of each class", "noisy counts, released with the features"),) if released else ()
     schema = model.schema()
     bought = model.privacy.get("bought")
     facts = []
@@ -55,6 +62,39 @@ def bought_facts(model: PrivateModel) -> Facts:
         labels = schema[name].categories if name in schema else None
         facts.append((f"categories of '{name}'", _labels(labels or ())))
     return tuple(facts)
+
+
+def _declared_of_scans(model: PrivateModel) -> Facts:
+    """Return what was declared of scans, from the record of privacy."""
+    declared = model.privacy.get("declared")
+    domain = declared.get("domain") if isinstance(declared, dict) else None
+    if not isinstance(declared, dict) or not isinstance(domain, dict):
+        raise PrivacyError(f"the model '{model.path}' does not say what was declared", remedy="Fit it again.")
+    unit = "patients" if model.privacy.get("unit") == PATIENT else "scans"
+    classes = [str(name) for name in domain.get("classes", ())]
+    counts = domain.get("counts") or ()
+    shown = [f"{name}: {_count(n)}" for name, n in zip(classes, counts, strict=True)] if counts else classes
+    facts = [
+        (f"number of {unit}", f"{_count(model.privacy.get('records'))} (declared)"),
+        ("size", " x ".join(str(length) for length in domain.get("size", ()))),
+        ("channels", str(domain.get("channels"))),
+        ("range of intensities", " to ".join(f"{end:g}" for end in domain.get("window", ()))),
+        ("classes", _listed(shown) if shown else "none"),
+        ("modality", str(domain.get("modality"))),
+        ("values", "whole numbers" if domain.get("whole") else "real numbers"),
+    ]
+    released = _embedding_of(model)
+    if released:
+        facts.append(("random features", f"{_count(released.get('dimensions'))}, of the seed {released.get('seed')}"))
+    facts.append(("SHA-256 of what is declared", str(declared.get("domain_sha256"))))
+    return tuple(facts)
+
+
+def _embedding_of(model: PrivateModel) -> dict[str, object]:
+    """Return the shape of the embedding that was released; empty where there is none."""
+    declared = model.privacy.get("declared")
+    found = declared.get("embedding") if isinstance(declared, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _count(stored: object) -> str:

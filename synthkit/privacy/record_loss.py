@@ -104,13 +104,17 @@ class RecordLoss:
         share
             Share of the real record in the interpolate, a scalar.
         """
-        value = self.of_scores(score(real)[None], score(fake)[None])
+        return self.of_scores(score(real)[None], score(fake)[None]) + self.of_points(score, real, fake, share)
+
+    def of_points(self, score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+        """Penalty of one record, a scalar; parameters as in `of_record`, which adds it to what the scores cost."""
         if self.penalty == "interpolated":
             points = [torch.lerp(fake, real, share)]
         elif self.penalty == "zero-centred":
             points = [real, fake]
         else:
             points = []
+        value = real.new_zeros(())
         for point in points:
             value = value + self.of_gradient(grad(score)(point).square().sum())
         return value

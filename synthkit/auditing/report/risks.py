@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from synthkit.auditing.attack import Attack
+from synthkit.auditing.attack import AttackText, Family
 from synthkit.auditing.attacks import ATTACKS
 from synthkit.auditing.records import DESCRIPTIVE, OUTCOMES, Estimate, Outcome, Risk
 from synthkit.auditing.report import words
 from synthkit.auditing.report.figure import Strip, axis_of, strip
 from synthkit.auditing.result import Audit
+from synthkit.auditing.scans.attacks import SCAN_ATTACKS
 from synthkit.evaluation.report.contents import DASH, Table, percent, shown
 
 Kind = Literal["area", "found", "excess", "share"]
@@ -49,9 +50,9 @@ class RiskGroup:
     rows: tuple[RiskRow, ...]
 
 
-def attack_of(risk: Risk) -> Attack | None:
+def attack_of(risk: Risk) -> AttackText | None:
     """Return the description of the attack that found a risk, or None where it is not registered."""
-    return ATTACKS.get(risk.attack)
+    return ATTACKS.get(risk.attack) or SCAN_ATTACKS.get(risk.attack)
 
 
 def titled(risk: Risk) -> str:
@@ -96,10 +97,18 @@ def interval_text(kind: Kind, estimate: Estimate) -> str:
     return f"{value_text(kind, estimate.low)} to {value_text(kind, estimate.high)}"
 
 
-def groups(audit: Audit) -> list[RiskGroup]:
-    """Return the risks of attacks that ran, group by group in the order of WP216, then what else is asked."""
+def groups(audit: Audit, families: Mapping[Family, tuple[str, str, str]] = words.GROUPS) -> list[RiskGroup]:
+    """Return the risks of attacks that ran, group by group in the order of WP216, then what else is asked.
+
+    Parameters
+    ----------
+    audit
+        What was found.
+    families
+        Title of each family, whose word it is, and its question.
+    """
     found = []
-    for family, (title, whose, question) in [*words.GROUPS.items(), ("other", words.OTHER_GROUP)]:
+    for family, (title, whose, question) in [*families.items(), ("other", words.OTHER_GROUP)]:
         risks = [risk for risk in audit.risks.values() if _family(risk) == family and _ran(risk)]
         if risks:
             found.append(RiskGroup(family, title, whose, question, _rows(risks)))
@@ -132,7 +141,7 @@ class Described:
     """
 
     group: str
-    attack: Attack
+    attack: AttackText
     as_for: str = ""
 
 
@@ -141,7 +150,9 @@ def described(audit: Audit) -> list[Described]:
     made = {risk.attack for risk in audit.risks.values()}
     found: list[Described] = []
     for family, (title, _, _) in words.GROUPS.items():
-        for attack in (one for name, one in ATTACKS.items() if name in made and one.family == family):
+        for attack in (
+            one for name, one in {**ATTACKS, **SCAN_ATTACKS}.items() if name in made and one.family == family
+        ):
             alike = [one.attack for one in found if one.attack.measures == attack.measures and not one.as_for]
             found.append(Described(title, attack, capital(alike[0].title) if alike else ""))
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from synthkit.archive import atomic_path
 from synthkit.errors import InputError
@@ -18,10 +20,18 @@ __all__ = [
     "render_comparison_markdown",
     "render_html",
     "render_markdown",
+    "write_form",
     "write_report",
 ]
 
 SUFFIXES = (".html", ".md", ".json")
+
+
+class _Told(Protocol):
+    def to_json(self) -> str: ...
+
+
+Result = TypeVar("Result", bound=_Told)
 
 
 def write_report(evaluation: Evaluation | Comparison, path: Path) -> None:
@@ -42,13 +52,24 @@ def write_report(evaluation: Evaluation | Comparison, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    suffix = check_suffix(path)
-    if suffix == ".json":
-        text = evaluation.to_json()
-    elif isinstance(evaluation, Comparison):
-        text = (render_comparison_html if suffix == ".html" else render_comparison_markdown)(evaluation)
+    if isinstance(evaluation, Comparison):
+        write_form(path, evaluation, html=render_comparison_html, markdown=render_comparison_markdown)
     else:
-        text = (render_html if suffix == ".html" else render_markdown)(evaluation)
+        write_form(path, evaluation, html=render_html, markdown=render_markdown)
+
+
+def write_form(path: Path, result: Result, *, html: Callable[[Result], str], markdown: Callable[[Result], str]) -> None:
+    """Write a result as its path asks: as a page, as Markdown, or everything as JSON; nothing half-written.
+
+    Raises
+    ------
+    InputError
+        For any other suffix.
+    OutputError
+        If the file cannot be written.
+    """
+    suffix = check_suffix(path)
+    text = result.to_json() if suffix == ".json" else (html if suffix == ".html" else markdown)(result)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
