@@ -44,7 +44,12 @@ GROUPS = (
     ("docs/how-to/constraints.md",),
     ("docs/how-to/privacy-officer.md",),
     ("docs/how-to/auditing.md",),
+    ("docs/how-to/auditing-scans.md",),
     ("docs/how-to/pipelines.md",),
+    ("docs/tutorials/scans.md", "docs/how-to/scans.md"),
+    ("docs/how-to/scan-to-scan.md",),
+    ("docs/how-to/reading-scans.md",),
+    ("docs/how-to/dicom-out.md",),
 )
 # the least that ends with a fence: an output that is still empty must not reach into the next block
 BLOCK = re.compile(r"<!-- (runnable|output[^>]*?) -->\n```(\w+)\n(?:(.*?)\n)??```$", re.DOTALL | re.MULTILINE)

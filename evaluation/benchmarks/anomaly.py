@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anomaly_page import page
+from command import write_runs
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -161,10 +162,8 @@ def main() -> None:
                             "seconds": round(seconds, 2),
                         }
                         print(*runs[name, mode, key, seed].values(), flush=True)
-                with atomic_path(OUT) as temporary:
-                    ordered = sorted(runs.values(), key=lambda run: (CASES.index(run["key"][0]), run["key"][1:]))
-                    content = {"format_version": 1, "machine": machine(), "runs": ordered}
-                    temporary.write_text(json.dumps(content, indent=1) + "\n")
+                ordered = sorted(runs.values(), key=lambda run: (CASES.index(run["key"][0]), run["key"][1:]))
+                write_runs(OUT, machine(), ordered)
     if runs:
         with atomic_path(PAGE) as temporary:
             temporary.write_text(page(json.loads(OUT.read_text())), encoding="utf-8")

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from augment_page import render
+from command import add_results, parsed
 from tables import chosen, finished, machine
 from tables import split as usual_split
 
@@ -201,13 +202,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="TREATMENTS",
         help="do everything again, or these treatments, of the chosen tables",
     )
-    parser.add_argument("--render", action="store_true", help="run nothing, write the page from the record")
-    parser.add_argument("--out", type=Path, default=ROOT / "evaluation" / "baselines" / "augment.json")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "benchmarks-augment.md")
-    options = parser.parse_args()
-    if options.data is None and not options.render:
-        parser.error("--data FOLDER is needed (or the variable SYNTHKIT_DATA)")
-    return options
+    add_results(parser, "augment.json", "benchmarks-augment.md")
+    return parsed(parser)
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pandas as pd
+from command import write_runs
 from impute_page import page
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
@@ -447,13 +448,7 @@ def main() -> None:
                 shown = ("marginal", "trend", "two_sample_auc", "predictive", "point", "coverage", "seconds_draws")
                 print(*key, {score: runs[key][score] for score in shown if score in runs[key]}, flush=True)
                 order = [(m, t, one) for m in MECHANISMS for t in TABLES for one in METHODS]
-                content = {
-                    "format_version": 1,
-                    "machine": machine(),
-                    "runs": [runs[one] for one in order if one in runs],
-                }
-                with atomic_path(OUT) as temporary:
-                    temporary.write_text(json.dumps(content, indent=1) + "\n")
+                write_runs(OUT, machine(), [runs[one] for one in order if one in runs])
     if runs:
         with atomic_path(PAGE) as temporary:
             temporary.write_text(page(json.loads(OUT.read_text())), encoding="utf-8")

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from command import add_results, parsed
 from privacy_codes import BINS, Codec, one_row_per_unit
 from privacy_page import METHODS, render
 from tables import SOURCES, chosen, finished, machine, numbers, plain, split
@@ -295,13 +296,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--peer-bins", choices=list(BINS), default="equal-width", help="how numbers are cut for peers")
     parser.add_argument("--time-limit", type=float, default=1800.0, help="seconds for the fit of a peer")
     parser.add_argument("--redo", action="store_true", help="run again what is on record")
-    parser.add_argument("--render", action="store_true", help="run nothing, write the page from the records")
-    parser.add_argument("--out", type=Path, default=ROOT / "evaluation" / "baselines" / "privacy.json")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "benchmarks-privacy.md")
-    options = parser.parse_args()
-    if options.data is None and not options.render:
-        parser.error("--data FOLDER is needed (or the variable SYNTHKIT_DATA)")
-    return options
+    add_results(parser, "privacy.json", "benchmarks-privacy.md")
+    return parsed(parser)
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from command import add_results, parsed
 from own_run import BASELINES, VARIANTS
 from tables_page import render, render_summary
 
@@ -255,14 +256,9 @@ def parse_arguments() -> argparse.Namespace:
         "--peer-time-limit", type=float, help="processor seconds after which a peer's fit ends early, on record"
     )
     parser.add_argument("--redo", action="store_true", help="run again what is on record")
-    parser.add_argument("--render", action="store_true", help="run nothing, write the page from the records")
-    parser.add_argument("--out", type=Path, default=ROOT / "evaluation" / "baselines" / "tables.json")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    add_results(parser, "tables.json", "benchmarks.md")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="gets the small table")
-    options = parser.parse_args()
-    if options.data is None and not options.render:
-        parser.error("--data FOLDER is needed (or the variable SYNTHKIT_DATA)")
-    return options
+    return parsed(parser)
 
 
 def main() -> int:

@@ -17,19 +17,22 @@ from synthkit.errors import InputError, unknown_name
 
 # verb -> (module with a click command named `command`, one line of help); in the order in which a user meets them
 VERBS: dict[str, tuple[str, str]] = {
-    "inspect": ("synthkit.cli.inspect", "Propose a schema for a table, and say why."),
-    "fit": ("synthkit.cli.fit", "Fit a generator to a table and write a model file."),
-    "sample": ("synthkit.cli.sample", "Draw synthetic rows from a model, also under conditions."),
-    "balance": ("synthkit.cli.balance", "Add synthetic rows until the classes have the wanted sizes."),
+    "inspect": ("synthkit.cli.inspect", "Propose a schema for a table, or say what a folder of scans holds."),
+    "fit": ("synthkit.cli.fit", "Fit a generator to a table or to scans and write a model file."),
+    "sample": ("synthkit.cli.sample", "Draw synthetic rows or scans from a model, also under conditions."),
+    "balance": ("synthkit.cli.balance", "Add synthetic rows or scans until the classes have the wanted sizes."),
     "augment": ("synthkit.cli.augment", "Find out whether balancing or synthetic rows help a model, by experiment."),
     "impute": ("synthkit.cli.impute", "Fill missing cells given the observed ones, once or several times."),
-    "score": ("synthkit.cli.score", "Score rows by how unusual they are for a model, and say why."),
+    "score": ("synthkit.cli.score", "Score rows or scans by how unusual they are for a model, and say why."),
+    "translate": ("synthkit.cli.translate", "Translate scans of one kind into another."),
+    "superresolve": ("synthkit.cli.superresolve", "Bring scans to a higher resolution."),
     "evaluate": ("synthkit.cli.evaluate", "Judge a synthetic table against the real one."),
     "compare": ("synthkit.cli.compare", "Judge several synthetic tables side by side."),
     "audit": ("synthkit.cli.audit", "Attack a synthetic table and hold what it discloses against a policy."),
     "run": ("synthkit.cli.run_pipeline", "Run a pipeline from a recipe, with gates before anything is published."),
     "info": ("synthkit.cli.info", "Show what is in a model file."),
     "privacy": ("synthkit.cli.privacy", "Plan a privacy budget, check a private model, print its certificate."),
+    "push": ("synthkit.cli.push", "Send synthetic DICOM files to a PACS."),
     "demo": ("synthkit.cli.demo", "Fit, balance and evaluate a real imbalanced table, in two minutes."),
 }
 

@@ -1,4 +1,4 @@
-"""``synthkit audit``: what a synthetic table discloses of the rows it was made from, whoever made it."""
+"""``synthkit audit``: what synthetic rows or scans disclose of the real ones they were made from, whoever made them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import click
 
 from synthkit.cli.common import PATH, SOURCE, Source, query_option, quiet_option
 from synthkit.cli.judging import check_outputs, metric_progress, text_width, words
+from synthkit.cli.kinds import refuse_options
+from synthkit.cli.scan_audit import EXTRACTORS, SCANS, TABLES, audit_folders, check_kinds
+from synthkit.cli.scan_options import SCANS as READING
+from synthkit.cli.scan_options import ScanOptions, scan_options
 from synthkit.errors import GateError, InputError
+from synthkit.io.kinds import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,14 +57,21 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
 
 @click.command()
 @click.argument("real_path", metavar="REAL", type=SOURCE)
-@click.argument("synthetic_path", metavar="SYNTHETIC", type=SOURCE)
+@click.argument("synthetic_path", metavar="SYNTHETIC", type=SOURCE, required=False)
 @query_option
+@click.option(
+    "--train",
+    "train_path",
+    metavar="REAL",
+    type=SOURCE,
+    help="The same as REAL before SYNTHETIC: audit SYNTHETIC --train REAL.",
+)
 @click.option(
     "--holdout",
     "holdout_path",
     metavar="FILE",
     type=SOURCE,
-    help="Real rows that the generator never saw: a control.",
+    help="Real rows or scans that the generator never saw: a control.",
 )
 @click.option(
     "--policy",
@@ -93,7 +105,19 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
     help="Fit K models like --model (at least 4) with and without the rarest records, up to 100 members and 100 "
     "non-members, each in one half of the models, to tell which of them were in REAL. Slow.",
 )
-@click.option("--raw-rows", is_flag=True, help="Put the most exposed real rows themselves into the reports.")
+@click.option(
+    "--raw-rows",
+    is_flag=True,
+    help="Put the most exposed real rows themselves into the reports; of scans, the names of the real ones shown.",
+)
+@click.option(
+    "--extractor",
+    type=click.Choice(EXTRACTORS),
+    default=EXTRACTORS[0],
+    show_default=True,
+    help="Scans: compared by what beside pixels: a network that learns to know REAL again, one that learns its "
+    "classes, radiomic features, ImageNet's MobileNetV2, or none.",
+)
 @click.option(
     "--report",
     "reports",
@@ -113,10 +137,12 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
     callback=_check,
     help="Audit nothing: say whether the files of an earlier audit are what they were.",
 )
+@scan_options
 @quiet_option
 def command(
     real_path: Source,
-    synthetic_path: Source,
+    synthetic_path: Source | None,
+    train_path: Source | None,
     holdout_path: Source | None,
     policy: str,
     quasi_identifiers: tuple[str, ...],
@@ -127,10 +153,12 @@ def command(
     ledger_path: Path | None,
     shadow: int,
     raw_rows: bool,
+    extractor: str,
     reports: tuple[Path, ...],
     json_path: Path | None,
     seed: int,
     quiet: bool,
+    reading: ScanOptions,
 ) -> None:
     """Attack SYNTHETIC, made from REAL by whatever tool, and hold what it discloses against a policy.
 
@@ -140,8 +168,12 @@ def command(
 
     \b
     synthkit audit train.csv synthetic.csv --holdout holdout.csv --sensitive income --report audit.html
+    synthkit audit scans/train/ synthetic/ --holdout scans/test/ --report audit.html
     synthkit audit --check audit.manifest.json
     """
+    real_path, synthetic_path = _sides(real_path, synthetic_path, train_path)
+    kind = kind_of(real_path)
+    refuse_options(kind, real_path, {**SCANS, **READING, **TABLES})
     given = {
         "real": real_path,
         "synthetic": synthetic_path,
@@ -152,7 +184,23 @@ def command(
     }
     inputs = {part: path for part, path in given.items() if path is not None}
     written = (*reports, *((json_path,) if json_path is not None else ()))
+    check_kinds(kind, real_path, {"synthetic": synthetic_path, "held-out": holdout_path})
     manifest = _check_places(reports, json_path, written, inputs)
+    if kind == "scans":
+        scans = audit_folders(
+            inputs,
+            reading,
+            policy=None if policy == _NO_POLICY else policy,
+            extractor=extractor,
+            model=model_path,
+            ledger=ledger_path,
+            raw_names=raw_rows,
+            seed=seed,
+            quiet=quiet,
+        )
+        _publish(scans, reports, json_path, inputs, manifest, quiet)
+        _refuse(scans)
+        return
 
     from synthkit.auditing.policy import load_policy
 
@@ -189,6 +237,17 @@ def command(
     provenance = {**found.provenance, **origin}
     _publish(dataclasses.replace(found, provenance=provenance), reports, json_path, inputs, manifest, quiet)
     _refuse(found)
+
+
+def _sides(first: Source, second: Source | None, train: Source | None) -> tuple[Source, Source]:
+    """Return what is real and what is synthetic: both in this order, or the synthetic one alone beside --train."""
+    if train is None:
+        if second is None:
+            raise click.UsageError("Missing argument 'SYNTHETIC'.")
+        return first, second
+    if second is not None:
+        raise click.UsageError("--train names REAL, and so does the first of the two arguments: leave one out.")
+    return train, first
 
 
 def _file(policy: str) -> Path | None:
@@ -237,10 +296,13 @@ def _publish(
 
     from synthkit.archive import atomic_path
     from synthkit.auditing.report import write_report
+    from synthkit.auditing.scans.report import write_report as write_scan_report
+    from synthkit.auditing.scans.result import ScanAudit
 
     with ExitStack() as all_or_none:
         for report in reports:
-            write_report(found, all_or_none.enter_context(atomic_path(report)))
+            place = all_or_none.enter_context(atomic_path(report))
+            write_scan_report(found, place) if isinstance(found, ScanAudit) else write_report(found, place)
         if json_path is not None:
             all_or_none.enter_context(atomic_path(json_path)).write_text(found.to_json(), encoding="utf-8")
     digest = ""
@@ -248,7 +310,7 @@ def _publish(
         from synthkit.auditing.manifest import write_manifest
         from synthkit.io import source_path
 
-        files = {part: path for part, source in inputs.items() if (path := source_path(source)) and path.is_file()}
+        files = {part: path for part, source in inputs.items() if (path := source_path(source)) and path.exists()}
         digest = write_manifest(manifest, (*reports, *((json_path,) if json_path is not None else ())), found, files)
     if quiet:
         return
@@ -266,10 +328,9 @@ def _refuse(found: Audit) -> None:
         return
     more = f" and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
     name = (found.policy or {}).get("name", "")
-    made = [risk for risk in found.risks.values() if risk.outcome != "not applicable"]
     remedy = "See the verdict above, or pass --policy none for findings without one."
-    if not made:
-        remedy = "No attack could be made: pass real rows that the generator never saw with --holdout."
+    if not found.rows.get("held-out"):
+        remedy = f"No attack could be made: pass real {found.thing}s that the generator never saw with --holdout."
     gates = f"{len(failed)} gates" if len(failed) > 1 else "1 gate"
     verb = "are" if len(failed) > 1 else "is"
     raise GateError(

@@ -1,4 +1,4 @@
-"""``synthkit balance``: real rows, and synthetic ones until the classes have the wanted sizes."""
+"""``synthkit balance``: synthetic rows or scans until the classes have the wanted sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from synthkit.cli.common import (
     quiet_option,
     seed_option,
 )
+from synthkit.cli.kinds import refuse_options
+from synthkit.cli.scan_balance import SCANS, TABLES, balance_scans
+from synthkit.cli.scan_options import SCANS as READING
+from synthkit.cli.scan_options import ScanOptions, scan_options
+from synthkit.cli.scan_sample import FORMATS, folder_of
 from synthkit.errors import InputError, SchemaError, unknown_name
+from synthkit.io.kinds import kind_of
 
 _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
 
@@ -27,7 +33,7 @@ _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
 @click.command()
 @click.argument("data", type=SOURCE)
 @query_option
-@click.option("--target", required=True, metavar="COL", help="The column whose classes are balanced.")
+@click.option("--target", metavar="COL", help="The column whose classes are balanced; needed for a table.")
 @output_option
 @click.option(
     "--ratio", type=click.FloatRange(0, 1, min_open=True), help="Size of every class against the largest; 1.0."
@@ -38,7 +44,7 @@ _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
 )
 @click.option("--model", "model_path", type=PATH, help="A model of the same table; one is fitted when left out.")
 @click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
-@click.option("--time-budget", default="2m", show_default=True, help="The most time for fitting: 90s, 2m, 1h.")
+@click.option("--time-budget", help="The most time for fitting: 90s, 2m, 1h.  [default: 2m for a table, 10m for scans]")
 @click.option(
     "--smallest",
     type=click.IntRange(min=2),
@@ -54,13 +60,101 @@ _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
     help="New rows are rejected that are less like their class than this share of its real rows; 0 for none.",
 )
 @click.option("--mark", metavar="COLUMN", help="Add a column that says which rows are synthetic.")
+@click.option("--save-model", type=PATH, metavar="MODEL", help="Scans: keep the model that is fitted here.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="Scans: of the files; auto is that of DATA.",
+)
+@click.option("--replace", is_flag=True, help="Scans: replace a folder OUT that synthkit wrote.")
+@scan_options
 @json_option
 @seed_option
 @quiet_option
 def command(
     data: Source,
+    target: str | None,
+    output: Source,
+    ratio: float | None,
+    counts: str | None,
+    quantiles: str | None,
+    model_path: Path | None,
+    schema_path: Path | None,
+    time_budget: str | None,
+    smallest: int,
+    rejection: float,
+    mark: str | None,
+    save_model: Path | None,
+    format_: str,
+    replace: bool,
+    as_json: bool,
+    seed: int | None,
+    quiet: bool,
+    reading: ScanOptions,
+) -> None:
+    """Bring the classes of a column of DATA to a ratio. Real rows come first and stay untouched.
+
+    Of scans, the synthetic ones that the classes lack are written into a new folder, and the real ones stay in theirs.
+
+    New rows start at real ones of their class and move under the law of the model. Rows that a classifier finds unlike
+    their class, and copies of real rows, are rejected and drawn again.
+
+    \b
+    synthkit balance people.csv --target income -o balanced.csv
+    synthkit balance people.csv --target income -o balanced.csv --counts '<=50K=30000,>50K=20000'
+    synthkit balance air.csv --target pm25 -o balanced.csv --quantiles 0.1,0.9
+    synthkit balance chest/ -o added --model chest.synth
+    """
+    kind = kind_of(data)
+    refuse_options(kind, data, {**TABLES, **SCANS, **READING})
+    if ratio is not None and counts is not None:
+        raise InputError("--ratio and --counts both say how many rows are wanted", remedy="Give one of them.")
+    if kind == "scans":
+        balance_scans(
+            Path(str(data)),
+            folder_of(output),
+            reading,
+            ratio=ratio,
+            counts=counts,
+            model_path=model_path,
+            save_model=save_model,
+            format=format_,
+            replace=replace,
+            time_budget=time_budget or "10m",
+            as_json=as_json,
+            seed=seed,
+            quiet=quiet,
+        )
+        return
+    if target is None:
+        raise click.UsageError("Missing option '--target'.")
+    _balance_table(
+        data,
+        target,
+        output,
+        ratio=ratio,
+        counts=counts,
+        quantiles=quantiles,
+        model_path=model_path,
+        schema_path=schema_path,
+        time_budget=time_budget or "2m",
+        smallest=smallest,
+        rejection=rejection,
+        mark=mark,
+        as_json=as_json,
+        seed=seed,
+        quiet=quiet,
+    )
+
+
+def _balance_table(
+    data: Source,
     target: str,
     output: Source,
+    *,
     ratio: float | None,
     counts: str | None,
     quantiles: str | None,
@@ -74,19 +168,9 @@ def command(
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Bring the classes of a column of DATA to a ratio. Real rows come first and stay untouched.
-
-    New rows start at real ones of their class and move under the law of the model. Rows that a classifier finds unlike
-    their class, and copies of real rows, are rejected and drawn again.
-
-    \b
-    synthkit balance people.csv --target income -o balanced.csv
-    synthkit balance people.csv --target income -o balanced.csv --counts '<=50K=30000,>50K=20000'
-    synthkit balance air.csv --target pm25 -o balanced.csv --quantiles 0.1,0.9
-    """
     from synthkit.io import check_target
 
-    _check_options(ratio, counts, quantiles, model_path, schema_path)
+    _check_options(counts, quantiles, model_path, schema_path)
     inputs = [place for place in (data, model_path, schema_path) if place is not None]
     check_target(output, inputs=inputs)
 
@@ -153,11 +237,7 @@ def told(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _check_options(
-    ratio: float | None, counts: str | None, quantiles: str | None, model: Path | None, schema: Path | None
-) -> None:
-    if ratio is not None and counts is not None:
-        raise InputError("--ratio and --counts both say how many rows are wanted", remedy="Give one of them.")
+def _check_options(counts: str | None, quantiles: str | None, model: Path | None, schema: Path | None) -> None:
     if counts is not None and quantiles is not None:
         raise InputError("--counts are of classes, and --quantiles are for a number", remedy="Give one of them.")
     if model is not None and schema is not None:

@@ -19,16 +19,32 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--epsilon", type=float, help="Privacy budget; needs --delta and a declared --schema."),
+    click.option(
+        "--epsilon",
+        type=float,
+        help="Privacy budget; needs --delta and a declared --schema (scans: --size, --intensity, --records).",
+    ),
     click.option("--delta", type=float, help="Chance that the guarantee fails; below one in ten times the records."),
-    click.option("--unit", metavar="COL", help="The column that names the person; each row is one when left out."),
-    click.option("--rows-per-unit", type=click.IntRange(min=1), help="Rows of one person that are used.  [default: 1]"),
+    click.option(
+        "--unit",
+        metavar="COL",
+        help="The column that names the person; each row is one when left out. Of scans: patient or scan.",
+    ),
+    click.option(
+        "--rows-per-unit",
+        type=click.IntRange(min=1),
+        help="Rows or scans of one person that are used.  [default: 1]",
+    ),
     click.option(
         "--adjacency",
         type=click.Choice(["add-remove", "replace-one"]),
         help="What neighbouring tables are.  [default: add-remove]",
     ),
-    click.option("--records", type=click.IntRange(min=1), help="The public number of records, if the schema has none."),
+    click.option(
+        "--records",
+        type=click.IntRange(min=1),
+        help="The public number of records, if the schema has none; of scans that of patients.",
+    ),
     click.option(
         "--buy",
         type=click.Choice(["records", "categories"]),
@@ -38,8 +54,9 @@ _OPTIONS = (
     click.option(
         "--privacy-engine",
         "engine",
-        type=click.Choice(["auto", "anchor", "dp-sgd", "hybrid"]),
-        help="Noisy marginals, a critic under DP-SGD, or both.  [default: auto]",
+        type=click.Choice(["auto", "anchor", "dp-sgd", "hybrid", "embedding", "critic"]),
+        help="Tables: noisy marginals (anchor), a critic under DP-SGD, or both (hybrid). Scans: one noisy mean of "
+        "features (embedding), a critic under DP-SGD, or both (hybrid).  [default: auto]",
     ),
 )
 

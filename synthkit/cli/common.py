@@ -249,7 +249,7 @@ def _sentence(text: str) -> str:
 
 
 @contextmanager
-def row_progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def row_progress(total: int, *, quiet: bool = False, unit: str = "rows") -> Iterator[Callable[[int], None]]:
     """Give a function that is told how many more rows are done, and show a bar on a terminal.
 
     Parameters
@@ -258,6 +258,8 @@ def row_progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[int],
         Rows to come.
     quiet
         Show nothing. Without a terminal nothing is shown either.
+    unit
+        What is counted, in the plural.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda rows: None
@@ -265,9 +267,9 @@ def row_progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[int],
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.completed:,.0f} rows"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.completed:,.0f} " + unit), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("rows", total=total)
+        task = progress.add_task(unit, total=total)
         yield lambda rows: progress.update(task, advance=rows)
 
 

@@ -1,4 +1,4 @@
-"""``synthkit evaluate``: whether a synthetic table is as good as it looks, whoever made it."""
+"""``synthkit evaluate``: whether synthetic rows or scans are as good as they look, whoever made them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from synthkit.cli.judging import (
     refuse,
     words,
 )
+from synthkit.cli.kinds import refuse_options
+from synthkit.cli.scan_evaluate import EXTRACTORS, SCANS, TABLES, evaluate_folders
+from synthkit.cli.scan_options import SCANS as READING
+from synthkit.cli.scan_options import ScanOptions, scan_options
+from synthkit.io.kinds import kind_of
 
 
 @click.command()
@@ -22,6 +27,15 @@ from synthkit.cli.judging import (
 @click.argument("synthetic_path", metavar="SYNTHETIC", type=SOURCE)
 @query_option
 @judging_options
+@click.option(
+    "--extractor",
+    type=click.Choice(EXTRACTORS),
+    default=EXTRACTORS[0],
+    show_default=True,
+    help="Scans: what they are compared by: a network trained on REAL, radiomic features, or ImageNet's MobileNetV2.",
+)
+@click.option("--size", type=click.IntRange(min=1), metavar="N", help="Scans: compare at N samples along each axis.")
+@scan_options
 @quiet_option
 def command(
     real_path: Source,
@@ -34,16 +48,37 @@ def command(
     reports: tuple[Path, ...],
     json_path: Path | None,
     seed: int,
+    extractor: str,
+    size: int | None,
     quiet: bool,
+    reading: ScanOptions,
 ) -> None:
-    """Score SYNTHETIC against REAL, the rows it was made from, with controls that tell how to read each score.
+    """Score SYNTHETIC against REAL, the rows or scans it was made from, with controls that tell how to read each score.
 
     Without HOLDOUT a fifth of REAL is split off, and the scores of copies say less. The exit code is 3 when a gate of
     the suite is not met.
 
     \b
     synthkit evaluate train.csv synthetic.csv --test holdout.csv --target income --report report.html
+    synthkit evaluate scans/train/ synthetic/ --test scans/test/ --report report.html
     """
+    kind = kind_of(real_path)
+    refuse_options(kind, real_path, {**SCANS, **READING, **TABLES})
+    if kind == "scans":
+        evaluate_folders(
+            real_path,
+            synthetic_path,
+            test_path,
+            reading,
+            extractor=extractor,
+            size=size,
+            suite=suite,
+            reports=reports,
+            json_path=json_path,
+            seed=seed,
+            quiet=quiet,
+        )
+        return
     inputs = {"real": real_path, "synthetic": synthetic_path} | ({"held-out": test_path} if test_path else {})
     check_outputs(reports, json_path, list(inputs.values()))
 

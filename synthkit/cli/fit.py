@@ -1,9 +1,9 @@
-"""``synthkit fit``: from a table to a model file."""
+"""``synthkit fit``: from a table or scans to a model file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import click
 
@@ -20,7 +20,16 @@ from synthkit.cli.common import (
     quiet_option,
     seed_option,
 )
-from synthkit.tables.showing import summary
+from synthkit.cli.kinds import given, refuse_options
+from synthkit.cli.scan_fit import RECIPES, SCANS, TABLES, ScanFitOptions, fit_scans
+from synthkit.cli.scan_options import SCANS as READING
+from synthkit.cli.scan_options import ScanOptions, scan_options
+from synthkit.errors import InputError, unknown_name
+from synthkit.io.kinds import kind_of
+
+Loss = Literal["relativistic", "wgan-gp", "wgan", "vanilla"]
+_TABLE_LOSSES = ("relativistic", "wgan-gp", "wgan", "vanilla")
+_TIME = {"table": "2m", "scans": "10m"}
 
 
 @click.command()
@@ -29,13 +38,11 @@ from synthkit.tables.showing import summary
 @click.option("-o", "--output", "output", type=PATH, required=True, metavar="MODEL", help="The model file to write.")
 @click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
 @click.option("--target", metavar="COL", help="The column that will be predicted from the others.")
-@click.option("--time-budget", default="2m", show_default=True, help="The most time to take: 90s, 2m, 1h.")
+@click.option("--time-budget", help="The most time to take: 90s, 2m, 1h.  [default: 2m for a table, 10m for scans]")
 @click.option(
     "--loss",
-    type=click.Choice(["relativistic", "wgan-gp", "wgan", "vanilla"]),
-    default="relativistic",
-    show_default=True,
-    help="What the adversary is trained with.",
+    type=click.Choice([*_TABLE_LOSSES, "hinge", "least-squares"]),
+    help="What the adversary is trained with.  [default: relativistic; for scans that of the recipe]",
 )
 @click.option(
     "--generator",
@@ -54,6 +61,44 @@ from synthkit.tables.showing import summary
 @click.option("--no-refine", is_flag=True, help="Leave out the reweighting by boosted trees.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted fit.")
 @click.option("--log", "log", type=PATH, help="Write figures here while training, one JSON object per line.")
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="r3",
+    show_default=True,
+    help="Scans: which GAN. " + "; ".join(f"{name}: {text}" for name, text in RECIPES.items()) + ".",
+)
+@click.option(
+    "--size",
+    default="auto",
+    show_default=True,
+    metavar="SIZE",
+    help="Scans: samples along each axis (64, 128x96, 40x56x40), native, or auto: native up to 128 (volumes 64).",
+)
+@click.option(
+    "--window",
+    "--intensity",
+    "window",
+    metavar="LOW..HIGH",
+    help="Scans: smallest and largest value that is learned, in real units, such as -1024..3071.",
+)
+@click.option("--into", type=PATH, metavar="TARGET", help="Scans: what to translate into, for the recipe cyclegan.")
+@click.option("--paired", is_flag=True, help="Scans: DATA and TARGET show the same, scan by scan.")
+@click.option(
+    "--factor", type=click.IntRange(min=2), default=2, show_default=True, help="Scans: of super-resolution (srgan)."
+)
+@click.option("--class-balance", is_flag=True, help="Scans: see every class equally often in training.")
+@click.option("--flip", is_flag=True, help="Scans: mirror left and right in training; never where laterality matters.")
+@click.option("--steps", type=click.IntRange(min=1), help="Scans: length of the plan, instead of what fits the time.")
+@click.option("--batch", type=click.IntRange(min=2), help="Scans: how many for each step, instead of the recipe's.")
+@click.option("--widths", metavar="128,64,32", help="Scans: channels of the networks from coarse to fine.")
+@click.option("--pictures", type=PATH, metavar="FOLDER", help="Scans: put a grid of drawn scans here while training.")
+@click.option(
+    "--classes",
+    metavar="a=100,b=200",
+    help="Scans, with --epsilon: the declared classes, with the public number of patients of each, or without: a,b.",
+)
+@scan_options
 @budget_options
 @ledger_option
 @noise_option
@@ -65,8 +110,109 @@ def command(
     output: Path,
     schema_path: Path | None,
     target: str | None,
+    time_budget: str | None,
+    loss: str | None,
+    generator: Literal["codes", "network"],
+    adversary: Literal["auto", "on", "off"],
+    no_refine: bool,
+    resume: bool,
+    log: Path | None,
+    recipe: str,
+    size: str,
+    window: str | None,
+    into: Path | None,
+    paired: bool,
+    factor: int,
+    class_balance: bool,
+    flip: bool,
+    steps: int | None,
+    batch: int | None,
+    widths: str | None,
+    pictures: Path | None,
+    classes: str | None,
+    ledger: Path | None,
+    reproducible_noise: int | None,
+    device: str,
+    seed: int | None,
+    quiet: bool,
+    asked: BudgetOptions,
+    reading: ScanOptions,
+) -> int:
+    """Fit a generator to the table or the scans in DATA and write it to a model file.
+
+    Ctrl-C stops early and keeps the best so far. After a crash or a kill, the same command with --resume goes on where
+    the last checkpoint was taken; it lies beside the output as MODEL.checkpoint until the model is written.
+
+    \b
+    synthkit fit people.csv -o people.synth --target income
+    synthkit fit people.csv -o people.synth --schema declared.yaml --epsilon 1 --delta 1e-6
+    synthkit fit chest/ -o chest.synth --size 64 --time-budget 1h
+
+    With --epsilon the fit keeps differential privacy: the schema (of scans --size, --window, --classes and --records)
+    must be declared, and noise never depends on the seed.
+
+    Options that begin with "Scans:" are for a folder of DICOM, NIfTI or pictures, or an .npz file.
+    """
+    kind = kind_of(data)
+    refuse_options(kind, data, {**TABLES, **SCANS, **READING})
+    budgeted = time_budget or _TIME.get(kind, "2m")
+    if kind == "scans":
+        options = ScanFitOptions(
+            recipe=recipe,
+            size=size,
+            window=window,
+            into=into,
+            paired=paired,
+            factor=factor,
+            class_balance=class_balance,
+            flip=flip,
+            steps=steps,
+            batch=batch,
+            widths=widths,
+            pictures=pictures,
+            classes=classes,
+            loss=loss,
+            time_budget=budgeted,
+            resume=resume,
+            log=log,
+            ledger=ledger,
+            reproducible_noise=reproducible_noise,
+            device=device if given("device") else "auto",
+            seed=seed,
+            quiet=quiet,
+        )
+        return fit_scans(Path(str(data)), output, reading, asked, options)
+    if loss is not None and loss not in _TABLE_LOSSES:
+        raise InputError(f"for tables, {unknown_name('loss', loss, _TABLE_LOSSES)}", remedy="Choose one of them.")
+    return _fit_table(
+        data,
+        output,
+        schema_path=schema_path,
+        target=target,
+        time_budget=budgeted,
+        loss=cast("Loss", loss or "relativistic"),
+        generator=generator,
+        adversary=adversary,
+        no_refine=no_refine,
+        resume=resume,
+        log=log,
+        ledger=ledger,
+        reproducible_noise=reproducible_noise,
+        device=device,
+        seed=seed,
+        quiet=quiet,
+        asked=asked,
+    )
+
+
+def _fit_table(
+    data: Source,
+    output: Path,
+    *,
+    schema_path: Path | None,
+    target: str | None,
     time_budget: str,
-    loss: Literal["relativistic", "wgan-gp", "wgan", "vanilla"],
+    loss: Loss,
     generator: Literal["codes", "network"],
     adversary: Literal["auto", "on", "off"],
     no_refine: bool,
@@ -79,17 +225,6 @@ def command(
     quiet: bool,
     asked: BudgetOptions,
 ) -> int:
-    """Fit a generator to the table DATA and write it to a model file.
-
-    Ctrl-C stops early and keeps the best so far. After a crash or a kill, the same command with --resume goes on where
-    the last checkpoint was taken; it lies beside the output as MODEL.checkpoint until the model is written.
-
-    \b
-    synthkit fit people.csv -o people.synth --target income
-    synthkit fit people.csv -o people.synth --schema declared.yaml --epsilon 1 --delta 1e-6
-
-    With --epsilon the fit keeps differential privacy: the schema must be declared, and noise never depends on the seed.
-    """
     from synthkit.archive import check_output
 
     checkpoint = output.with_name(output.name + ".checkpoint")
@@ -100,6 +235,7 @@ def command(
     from synthkit.gan.budget import Budget
     from synthkit.io import read_table
     from synthkit.schema import Schema
+    from synthkit.tables.showing import summary
 
     Budget.parse(time_budget)
     schema = Schema.load(schema_path) if schema_path else None

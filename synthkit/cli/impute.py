@@ -1,4 +1,4 @@
-"""``synthkit impute``: missing cells filled given the observed ones, once or several times."""
+"""``synthkit impute``: missing cells filled given the observed ones, once or several times; holes in scans."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from synthkit.cli.common import (
     quiet_option,
     seed_option,
 )
+from synthkit.cli.kinds import refuse_options
+from synthkit.cli.scan_impute import SCANS, TABLES, impute_scans
+from synthkit.cli.scan_options import SCANS as READING
+from synthkit.cli.scan_options import scan_options
+from synthkit.cli.scan_sample import FORMATS
 from synthkit.errors import InputError
+from synthkit.io.kinds import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from synthkit.cli.scan_options import ScanOptions
 
 
 @click.command()
@@ -39,6 +47,16 @@ if TYPE_CHECKING:
 @click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
 @click.option("--target", metavar="COL", help="The column that is predicted from the others later on.")
 @click.option("--time-budget", default="2m", show_default=True, help="The most time for fitting: 90s, 2m, 1h.")
+@click.option("--holes", type=PATH, metavar="MASKS", help="Scans: a folder with a mask for each, not 0 in its holes.")
+@click.option(
+    "--faithful", is_flag=True, help="Scans: without the critic's sharpening: nearer on average, and smoother."
+)
+@click.option("--native", is_flag=True, help="Scans: keep their size, instead of the one that the model was fitted to.")
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), default="auto", show_default=True, help="Scans: of the files."
+)
+@click.option("--replace", is_flag=True, help="Scans: replace a folder OUT that synthkit wrote.")
+@scan_options
 @seed_option
 @quiet_option
 def command(
@@ -51,10 +69,16 @@ def command(
     schema_path: Path | None,
     target: str | None,
     time_budget: str,
+    holes: Path | None,
+    faithful: bool,
+    native: bool,
+    format_: str,
+    replace: bool,
     seed: int | None,
     quiet: bool,
+    reading: ScanOptions,
 ) -> None:
-    """Fill the missing cells of DATA given the observed ones, which come back unchanged.
+    """Fill the missing cells of DATA given the observed ones, which come back unchanged; or the holes of scans.
 
     Cells are drawn from their law, so that a completed table varies as a real one does. One draw hides that cells were
     unknown: for intervals and tests make several tables with --multiple, analyse each and pool the results.
@@ -62,7 +86,24 @@ def command(
     \b
     synthkit impute people.csv -o complete.csv
     synthkit impute people.csv -o complete.csv --multiple 5 --seed 0
+    synthkit impute damaged/ --holes masks/ --model inpaint.synth -o restored
     """
+    kind = kind_of(data)
+    refuse_options(kind, data, {**SCANS, **READING, **TABLES})
+    if kind == "scans" and isinstance(data, Path):
+        impute_scans(
+            data,
+            output,
+            model_path,
+            reading,
+            holes=holes,
+            faithful=faithful,
+            native=native,
+            format=format_,
+            replace=replace,
+            quiet=quiet,
+        )
+        return
     from synthkit.io import check_target
 
     _check_options(multiple, point, model_path, schema_path, target)

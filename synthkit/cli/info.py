@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from synthkit.cli.common import PATH, json_option, print_facts
+from synthkit.cli.scan_info import show_scans
 from synthkit.plain_json import plain_json
 
 
@@ -15,10 +16,9 @@ from synthkit.plain_json import plain_json
 @click.argument("model_path", metavar="MODEL", type=PATH)
 @json_option
 def command(model_path: Path, as_json: bool) -> None:
-    """Show what is in the file MODEL: its columns, how it was fitted and how well it did."""
+    """Show what is in the file MODEL: its columns or its form of scans, how it was fitted and how well it did."""
     from synthkit import load
     from synthkit.archive import read_manifest
-    from synthkit.tables.showing import summary
 
     model = load(model_path)
     manifest = read_manifest(model_path)
@@ -31,10 +31,15 @@ def command(model_path: Path, as_json: bool) -> None:
     if model.privacy is not None:
         budget = model.privacy
         facts["privacy"] = f"epsilon {budget.epsilon:g}, delta {budget.delta:g} for each {budget.unit}"
+    if manifest["kind"] == "scans":
+        show_scans(model, model_path, facts, as_json=as_json)
+        return
     if as_json:
         content = {**facts, "schema": model.schema_.to_dict(), "report": model.report_}
         click.echo(json.dumps(plain_json(content), indent=2, ensure_ascii=False))
         return
+    from synthkit.tables.showing import summary
+
     print_facts({"model": model_path, **facts, **summary(model.report_)})
     click.echo("\ncolumns")
     for column in model.schema_:

@@ -1,4 +1,4 @@
-"""``synthkit inspect``: what a table is made of, as a schema to read and edit."""
+"""``synthkit inspect``: what a table is made of, as a schema to read and edit; or what a folder of scans holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from synthkit.cli.common import PATH, SOURCE, Source, json_option, query_option
+from synthkit.cli.kinds import refuse_options
+from synthkit.cli.scan_inspect import SCANS, TABLES, inspect_scans
+from synthkit.cli.scan_options import SCANS as READING
+from synthkit.cli.scan_options import ScanOptions, scan_options
+from synthkit.io.kinds import kind_of
 from synthkit.plain_json import plain_json
 from synthkit.schema_showing import describe_values
 
@@ -34,6 +39,18 @@ _NARROWEST = 110
     help="A column that outsiders may know; may be given several times.",
 )
 @click.option("--person-key", metavar="COL", help="The column that says which rows belong to one person.")
+@click.option(
+    "--size",
+    default="auto",
+    show_default=True,
+    metavar="SIZE",
+    help="Scans: samples along each axis that a fit shall learn (64, 128x96), native, or auto.",
+)
+@click.option(
+    "--time-budget", default="10m", show_default=True, help="Scans: what a fit shall take, to say what it gets done."
+)
+@click.option("--all", "show_all", is_flag=True, help="Scans: list every series and every file that is left out.")
+@scan_options
 @json_option
 def command(
     data: Source,
@@ -42,16 +59,31 @@ def command(
     sensitive: tuple[str, ...],
     quasi_identifiers: tuple[str, ...],
     person_key: str | None,
+    size: str,
+    time_budget: str,
+    show_all: bool,
     as_json: bool,
+    reading: ScanOptions,
 ) -> None:
-    """Propose a schema for the table DATA, and say why.
+    """Propose a schema for the table DATA, and say why; or say what a folder of scans holds.
 
     Every choice can be changed in the file that -o writes; `synthkit fit --schema` reads it. Candidates are constraints
     that all rows satisfy; they are not applied unless you take the comment marks away.
 
     \b
     synthkit inspect people.csv --target income -o people.yaml
+
+    Of scans only headers are read: which series and pictures there are, which are used, which are left out and why,
+    classes, patients, and how long a fit takes.
+
+    \b
+    synthkit inspect scans/ --labels labels.csv
     """
+    kind = kind_of(data)
+    refuse_options(kind, data, {**SCANS, **READING, **TABLES})
+    if kind == "scans" and isinstance(data, Path):
+        inspect_scans(data, reading, size=size, time_budget=time_budget, show_all=show_all, as_json=as_json)
+        return
     from synthkit.archive import check_output
 
     if output is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from synthkit.privacy.private_model import PrivateModel
 
 # what is modelled -> module with a function `lint`
-LINTERS = {"table": "synthkit.tables.private_lint"}
+LINTERS = {"table": "synthkit.tables.private_lint", "scans": "synthkit.scans.private_lint"}
 _FORMS = (".txt", ".html", ".json")
 
 
@@ -51,19 +51,50 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--schema", "schema_path", type=PATH, required=True, help="The declared schema of the table.")
+@click.option("--schema", "schema_path", type=PATH, help="The declared schema of the table.")
+@click.option("--size", metavar="SIZE", help="Scans, instead of a schema: samples along each axis, such as 64x64.")
+@click.option("--window", "--intensity", "window", metavar="LOW..HIGH", help="Scans: declared range of intensities.")
+@click.option("--classes", metavar="a,b", help="Scans: declared classes, or a=100,b=200 with public numbers.")
+@click.option("--steps", type=click.IntRange(min=1), help="Scans: steps of the critic.")
+@click.option("--batch", type=click.IntRange(min=1), help="Scans: patients in a step of the critic, on average.")
 @budget_options
 @json_option
-def plan(schema_path: Path, as_json: bool, asked: BudgetOptions) -> None:
+def plan(
+    schema_path: Path | None,
+    size: str | None,
+    window: str | None,
+    classes: str | None,
+    steps: int | None,
+    batch: int | None,
+    as_json: bool,
+    asked: BudgetOptions,
+) -> None:
     """Show what a budget would be spent on and how far off the result would be; no data is read.
 
     \b
     synthkit privacy plan --schema declared.yaml --epsilon 1 --delta 1e-6
+    synthkit privacy plan --size 64x64 --intensity 0..255 --classes benign,malignant \\
+        --records 2000 --epsilon 10 --delta 1e-5 --unit patient --rows-per-unit 4
     """
-    from synthkit.schema import Schema
-
     if asked.epsilon is None:
         raise PrivacyError("a plan needs a budget, and --epsilon is missing", remedy="add --epsilon and --delta")
+    of_scans = {"size": size, "intensity": window, "classes": classes, "steps": steps, "batch": batch}
+    given = [name for name, value in of_scans.items() if value is not None]
+    if schema_path is None and not given:
+        raise InputError(
+            "a plan needs what is declared, and --schema is missing",
+            remedy="Add --schema FILE for a table, or --size, --intensity and --records for scans.",
+        )
+    if schema_path is not None and given:
+        raise InputError(f"--{given[0]} is for scans, and --schema is for tables", remedy=f"Leave --{given[0]} out.")
+    if schema_path is None:
+        from synthkit.cli.scan_privacy import show_plan
+
+        show_plan(asked, size=size, window=window, classes=classes, steps=steps, batch=batch, as_json=as_json)
+        return
+
+    from synthkit.schema import Schema
+
     budget = asked.budget()
     schema = asked.declared(Schema.load(schema_path))
     if budget is None:

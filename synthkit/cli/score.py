@@ -1,4 +1,4 @@
-"""``synthkit score``: how unusual the rows of a table are for a model, and which cells make them so."""
+"""``synthkit score``: how unusual rows or scans are for a model, and which cells or places make them so."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synthkit.cli.common import PATH, SINK, SOURCE, Source, json_option, query_option
+from synthkit.cli.kinds import kind_of_model, refuse_options
+from synthkit.cli.scan_options import SCANS as READING
+from synthkit.cli.scan_options import scan_options
+from synthkit.cli.scan_score import SCANS, TABLES, score_scans
+from synthkit.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from synthkit.cli.scan_options import ScanOptions
     from synthkit.tables.anomaly import AnomalyScores
 
 _SHOWN = 10
@@ -28,7 +34,7 @@ _SHOWN = 10
     "output",
     type=SINK,
     metavar="OUT",
-    help="Write the score of every row of DATA, in its order, to this table.",
+    help="Write the score of every row or scan of DATA, in its order, to this table.",
 )
 @click.option(
     "--explain",
@@ -38,9 +44,23 @@ _SHOWN = 10
     metavar="N",
     help="Name the N columns that make a row most unusual.",
 )
+@click.option(
+    "--heat-maps", type=PATH, metavar="FOLDER", help="Scans: write where each is unusual, as pictures or NIfTI."
+)
+@click.option("--replace", is_flag=True, help="Scans: replace a folder of heat-maps that synthkit wrote.")
+@scan_options
 @json_option
-def command(model_path: Path, data: Source, output: Source | None, explain: int, as_json: bool) -> None:
-    """Score the rows of DATA by how unusual they are for MODEL, and show the most unusual ones.
+def command(
+    model_path: Path,
+    data: Source,
+    output: Source | None,
+    explain: int,
+    heat_maps: Path | None,
+    replace: bool,
+    as_json: bool,
+    reading: ScanOptions,
+) -> None:
+    """Score the rows or scans of DATA by how unusual they are for MODEL, and show the most unusual ones.
 
     The score is measured against synthetic rows of the model: it is the mean of several readings in nats, and "1 in N"
     says how many synthetic rows there are for one that is as unusual.
@@ -48,7 +68,15 @@ def command(model_path: Path, data: Source, output: Source | None, explain: int,
     \b
     synthkit score people.synth today.csv
     synthkit score people.synth today.csv -o scores.csv --explain 5
+    synthkit score normal-chest.synth today/ -o scores.csv --heat-maps where/
     """
+    kind = kind_of_model(model_path)
+    refuse_options(kind, model_path, {**SCANS, **READING, **TABLES})
+    if kind == "scans":
+        if not isinstance(data, Path):
+            raise InputError("scans are not read from a database", remedy="Name a folder of scans.")
+        score_scans(model_path, data, output, reading, heat_maps=heat_maps, replace=replace, as_json=as_json)
+        return
     from synthkit.io import check_target
 
     if output is not None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkit.cli.fit import summary
+from synthkit.tables.showing import summary
 
 REPORT = {
     "rows": 26048,
