@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,11 @@ def check_scan_folder(folder: str | Path, *, replace: bool = False) -> Path:
             _check_replaceable(folder, target, replace)
         # Permissions alone do not tell (read-only file systems, the super-user): try it.
         probe = _sibling(target)
-        probe.mkdir(mode=0o700)
-        probe.rmdir()
+        try:
+            probe.mkdir(mode=0o700)
+        finally:  # after Ctrl-C too
+            with suppress(FileNotFoundError):
+                probe.rmdir()
     return target
 
 

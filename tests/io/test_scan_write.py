@@ -210,8 +210,10 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    # Ctrl-C is heard even where the tests run in the background (tests/conftest.py)
     code = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {sys.path!r}
 from written_scans import PROVENANCE, scans_of
 from synthkit.io.scan_write import write_scans
