@@ -15,6 +15,7 @@ from synthkit.scans.batches import ScanBatches
 from synthkit.scans.context import FitContext, Learned
 from synthkit.scans.held_out import HeldOutScore
 from synthkit.scans.pace import ANCHOR_PASSES, evaluations, steps_for
+from synthkit.scans.tones import fit_tones
 
 if TYPE_CHECKING:
     from synthkit.gan.images.recipe import Recipe
@@ -96,6 +97,8 @@ def fit_from_noise(
         best_step=report.best_step,
         parameters=sum(one.numel() for one in generator.parameters()),
     )
+    if recipe.tones and report.stopped_because != "interrupted":
+        context.report["tones"] = fit_tones(context, generator, score)
     return Learned({"generator": generator, "critic": stage.critic} if keep_critic else {"generator": generator})
 
 

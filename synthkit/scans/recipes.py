@@ -24,6 +24,8 @@ RECIPES: dict[str, Recipe] = {
         augment=_SHIFTED,
         anchor=0.2,
         auxiliary=(("anchor", 3.0),),
+        average=5_000,
+        tones=True,
     ),
     # Goodfellow 2014; Mirza 2014; Radford 2016
     "vanilla": Recipe(

@@ -193,49 +193,6 @@ def join_pixels(images: Tensor, factor: int, size: tuple[int, ...]) -> Tensor:
     return whole[:, :, : size[0], : size[1], : size[2]]
 
 
-class Bands(nn.Module):
-    """Between boxes of neighbouring samples (`split_pixels`) and their mean and detail: a fixed cosine transform.
-
-    Detail is small in scans. With channels of its own, a critic sees it enlarged and a generator starts without it, so
-    that both learn it sooner, and checkerboards are rare (Gal 2021 does so with wavelets).
-
-    Parameters
-    ----------
-    nd, channels, factor
-        As for `split_pixels`.
-    """
-
-    forth: Tensor
-    back: Tensor
-
-    def __init__(self, nd: int, channels: int, factor: int) -> None:
-        super().__init__()
-        self.nd = nd
-        places, orders = torch.arange(factor) + 0.5, torch.arange(factor)
-        one = torch.cos(math.pi / factor * orders[:, None] * places) * math.sqrt(2 / factor)
-        one[0] /= math.sqrt(2)
-        whole = one
-        for _ in range(nd - 1):
-            whole = torch.kron(whole, one)
-        size = math.sqrt(len(whole))
-        detail = torch.full((len(whole), 1), 2.0)
-        detail[0] = 1.0
-        form = (channels * len(whole), channels * len(whole), *[1] * nd)
-        eye = torch.eye(channels)
-        self.register_buffer("forth", torch.kron(eye, detail * whole / size).reshape(form), persistent=False)
-        self.register_buffer(
-            "back", torch.kron(eye, (whole * size / detail).T.contiguous()).reshape(form), persistent=False
-        )
-
-    def forward(self, boxes: Tensor) -> Tensor:
-        """From samples to mean and doubled detail, ``[B, C f^nd, ...]`` both."""
-        return _CONVOLUTION[self.nd](boxes, self.forth)
-
-    def undo(self, bands: Tensor) -> Tensor:
-        """From mean and doubled detail to samples."""
-        return _CONVOLUTION[self.nd](bands, self.back)
-
-
 class Group(nn.Module):
     """Group normalisation with a scale and shift that may depend on a style ``[B, S]``."""
 

@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from synthkit.gan.images.blocks import (
     Attention,
-    Bands,
     Conv,
     Linear,
     Residual,
@@ -70,7 +69,6 @@ class Convolutional(Body):
         self.sizes = spec.levels(int(math.log2(recipe.patch)))[::-1]
         widths = (spec.widths or recipe.widths(nd, len(self.sizes)))[::-1]
         inputs = (spec.outputs + spec.context_channels) * recipe.patch**nd
-        self.bands = Bands(nd, spec.outputs + spec.context_channels, recipe.patch)
         self.enter = Conv(nd, inputs, widths[0], gain=1.0, spectral=spectral)
         blocks = recipe.critic != "plain"
         kernel = 1 if blocks else 3
@@ -96,7 +94,7 @@ class Convolutional(Body):
 
     def forward(self, images: Tensor, context: Tensor | None) -> Tensor:
         """Find features."""
-        values = self.enter(self.bands(split_pixels(with_context(images, context), self.patch)))
+        values = self.enter(split_pixels(with_context(images, context), self.patch))
         for level, part in enumerate(self.blocks):
             blocks = cast("nn.ModuleList", part)
             if level:

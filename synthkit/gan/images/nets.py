@@ -19,9 +19,10 @@ from synthkit.gan.images.recipe import Recipe
 from synthkit.gan.images.spec import ImageSpec
 from synthkit.gan.images.translators import Encoder, Translator
 
-__all__ = ["Critic", "Encoder", "Generator", "Translator"]
+__all__ = ["TONES", "Critic", "Encoder", "Generator", "Translator"]
 
 _REACH = 1.05
+TONES = 1025  # knots of a map of values, evenly from -1 to 1
 _LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
@@ -43,6 +44,7 @@ class Generator(nn.Module):
 
     centres: Tensor
     roots: Tensor
+    tones: Tensor
 
     def __init__(self, spec: ImageSpec, recipe: Recipe, random: torch.Generator | None = None) -> None:
         super().__init__()
@@ -55,6 +57,8 @@ class Generator(nn.Module):
         self.body = GENERATORS[recipe.generator](spec, recipe, given)
         # where the noise of each class is, once an anchor has found out: its mean and a root of its covariance
         kinds = max(1, classes) if recipe.anchor else 0
+        # what is added to values after training, by class, channel and value (`synthkit.scans.tones`)
+        self.register_buffer("tones", torch.zeros(max(1, classes) if recipe.tones else 0, spec.channels, TONES))
         self.register_buffer("centres", torch.zeros(kinds, spec.latent))
         self.register_buffer("roots", torch.eye(spec.latent).repeat(kinds, 1, 1))
         # parts of the noise after the vector are maps, one per level that takes noise
@@ -123,7 +127,19 @@ class Generator(nn.Module):
             maps.append(part.reshape(-1, 1, *size) if part.shape[1] == math.prod(size) else None)
             at += math.prod(size)
         values: Tensor = self.body(given, maps, context)
-        return finished(values.float(), spec)
+        made = finished(values.float(), spec)
+        return made if self.training or not len(self.tones) else self.toned(made, labels)
+
+    def toned(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Move values ``[B, outputs, ...]`` in [-1, 1] by what `tones` says between its two nearest knots."""
+        n = self.spec.channels
+        places = (images[:, :n] + 1) * ((TONES - 1) / 2)
+        below = places.detach().floor().clamp(0, TONES - 2)
+        tables = self.tones[self._kinds(images, labels)].reshape(len(images), n, -1)
+        at = below.long().flatten(2)
+        low, high = tables.gather(2, at), tables.gather(2, at + 1)
+        moved = images[:, :n] + torch.lerp(low, high, (places - below).flatten(2)).reshape(images[:, :n].shape)
+        return torch.cat([moved.clamp(-1, 1), images[:, n:]], 1)
 
 
 class Critic(nn.Module):

@@ -89,10 +89,10 @@ class Recipe:
         feature of the critic (Karras 2018).
     patch
         Samples of the image that one sample of the finest level stands for, along each axis: 2 keeps the
-        convolutions off the full resolution, where they cost most.
+        convolutions off the full resolution, where they cost most. Generators of images go on to the full resolution.
     widths_2d, widths_3d
         Channels from the coarsest level to the finest. More levels repeat the first; fewer leave out the last one and
-        the first ones.
+        the first ones. Finer levels of a generator have half as many as the level before.
     optimizer, learning_rate, critic_rate, betas
         Of the generator and, where it differs, of the critic.
     critic_steps
@@ -112,6 +112,8 @@ class Recipe:
         the game (at the weight ``anchor`` of `auxiliary`); learning rate of the anchor.
     auxiliary
         Weights of further generator losses by name, for recipes that have them.
+    tones
+        Whether drawn values get the distribution of real ones after training, by class (`synthkit.scans.tones`).
     """
 
     name: str
@@ -146,6 +148,7 @@ class Recipe:
     anchored: float = 0.5
     anchor_rate: float = 1e-3
     auxiliary: tuple[tuple[str, float], ...] = ()
+    tones: bool = False
 
     def changed(self, **changes: Any) -> Self:
         """Return the recipe with some settings changed.

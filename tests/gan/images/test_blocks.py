@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from synthkit.gan.images.blocks import (
     Attention,
-    Bands,
     Conv,
     Linear,
     Modulated,
@@ -35,20 +34,6 @@ def test_joining_pixels_undoes_splitting_them(size, factor):
     parts = split_pixels(images, factor)
     assert parts.shape[2:] == torch.Size(-(-length // factor) for length in size)
     assert torch.equal(join_pixels(parts, factor, size), images)
-
-
-@pytest.mark.parametrize(("size", "factor"), [((8, 8), 2), ((8, 12), 4), ((4, 6, 4), 2), ((5, 5), 1)])
-def test_bands_are_the_mean_and_doubled_detail_and_can_be_undone(size, factor):
-    bands = Bands(len(size), 2, factor)
-    boxes = split_pixels(torch.randn(2, 2, *size, generator=seeded()), factor)
-    parts = bands(boxes)
-    n = factor ** len(size)
-    assert torch.allclose(parts[:, 0], boxes[:, :n].mean(1), atol=1e-5)
-    assert torch.allclose(bands.undo(parts), boxes, atol=1e-5)
-    # a checkerboard of height 1 is nothing but detail
-    if (len(size), factor) == (2, 2):
-        board = torch.tensor([1.0, -1.0, -1.0, 1.0]).reshape(1, 4, 1, 1).repeat(1, 2, 1, 1)
-        assert bands(board)[0, :4].flatten().tolist() == pytest.approx([0, 0, 0, 2])
 
 
 def test_splitting_volumes_follows_the_order_of_torch_for_images():
