@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -103,8 +104,45 @@ class Verdict:
         return fields
 
 
+class Judged(ABC):
+    """What evaluations of tables and of scans share: scores, verdicts, and how they are shown."""
+
+    scores: Mapping[str, Score]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def failed(self) -> tuple[Verdict, ...]:
+        """The gates that are not met."""
+        return tuple(verdict for verdict in self.verdicts if verdict.status == "fail")
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate that applies is met."""
+        return not self.failed
+
+    def __getitem__(self, name: str) -> Score:
+        """Return a score by name."""
+        return self.scores[name]
+
+    def __str__(self) -> str:
+        """Return the readable table."""
+        return self.to_text()
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values that JSON can hold."""
+
+    def to_json(self) -> str:
+        """Return `to_dict` as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+    @abstractmethod
+    def to_text(self, *, width: int = 100) -> str:
+        """Return a table of the scores with their controls and their meaning in plain words."""
+
+
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Judged):
     """The scores of a synthetic table against a real one.
 
     Attributes
@@ -145,24 +183,6 @@ class Evaluation:
     pictures: Pictures | None = field(default=None, compare=False, repr=False)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def failed(self) -> tuple[Verdict, ...]:
-        """The gates that are not met."""
-        return tuple(verdict for verdict in self.verdicts if verdict.status == "fail")
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate that applies is met."""
-        return not self.failed
-
-    def __getitem__(self, name: str) -> Score:
-        """Return a score by name."""
-        return self.scores[name]
-
-    def __str__(self) -> str:
-        """Return the readable table."""
-        return self.to_text()
-
     def __repr__(self) -> str:
         from synthkit.evaluation.showing import evaluation_text
 
@@ -193,10 +213,6 @@ class Evaluation:
             "left_out": dict(self.left_out),
             "provenance": dict(self.provenance),
         }
-
-    def to_json(self) -> str:
-        """Return `to_dict` as indented JSON text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
     def to_text(self, *, width: int = 100) -> str:
         """Return a table of the scores with their controls and their meaning in plain words.

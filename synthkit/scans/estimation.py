@@ -6,8 +6,7 @@ import hashlib
 import resource
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ import torch
 
 from synthkit.errors import DataError, InputError
 from synthkit.gan.budget import Budget
-from synthkit.gan.checkpoint import Progression
 from synthkit.gan.images.recipe import Recipe
 from synthkit.gan.images.spec import ImageSpec
-from synthkit.gan.progress import JsonLinesLog, progress_for
-from synthkit.gan.trainer import Trainer
+from synthkit.gan.running import seed_for, trainer_for
 from synthkit.io.resampling import resampled, resampled_masks
 from synthkit.io.scan_set import ScanSet
 from synthkit.random import RandomSource
@@ -77,8 +74,7 @@ def fit_openly(
     own, left_out = prepared(scans, plan, recipe)
     other = None if target is None else prepared(target, replace(plan, size=own.size), recipe)[0]
     scored = None if holdout is None else _like(holdout, own, plan, recipe)
-    seen = _last_seen(checkpoint if resume else None)
-    random = RandomSource(settings["random_state"] if settings["random_state"] is not None else seed_of(seen))
+    random = RandomSource(seed_for(settings["random_state"], checkpoint if resume else None))
     space = ScanSpace.of(own, Intensity.of(own.images, own.form, plan.window))
     other_space = None if other is None else ScanSpace.of(other, Intensity.of(other.images, other.form, plan.window))
     spec = ImageSpec(
@@ -285,40 +281,6 @@ def _with_target(
             )
     training, held = _split(target, None, plan, random)
     return replace(context, target=space.units(training), held_out_target=space.units(held))
-
-
-# --------------------------------------------------------------------------------------------------------- the trainer
-
-
-@contextmanager
-def trainer_for(
-    settings: Mapping[str, Any],
-    checkpoint: Path | None = None,
-    fingerprint: Mapping[str, Any] | None = None,
-    *,
-    resume: bool = False,
-) -> Iterator[Trainer]:
-    """Give what runs the stages, with progress and log as asked for."""
-    progress = progress_for(settings["verbose"])
-    budget, log_file = Budget.parse(settings["time_budget"]), settings["log"]
-    with (
-        JsonLinesLog(log_file) if log_file is not None else nullcontext() as log,
-        Trainer(budget, checkpoint, progress, log, fingerprint=fingerprint, resume=resume) as trainer,
-    ):
-        yield trainer
-
-
-def _last_seen(checkpoint: Path | None) -> Mapping[str, Any]:
-    """Return the fingerprint of a checkpoint to go on from; empty without one."""
-    if checkpoint is None or not checkpoint.exists():
-        return {}
-    return Progression.load(checkpoint).fingerprint
-
-
-def seed_of(fingerprint: Mapping[str, Any]) -> int | None:
-    """Return the seed of a fit that is taken up again: with another one, other patients would be held out."""
-    seed = fingerprint.get("seed")
-    return seed if isinstance(seed, int) else None
 
 
 def digest(scans: ScanSet) -> str:

@@ -19,6 +19,7 @@ from synthkit.errors import DataError, PrivacyError
 from synthkit.gan.images.nets import Generator
 from synthkit.gan.images.recipe import Recipe
 from synthkit.gan.images.spec import ImageSpec
+from synthkit.gan.running import trainer_for
 from synthkit.gan.stage import Stage
 from synthkit.gan.trainer import Trainer
 from synthkit.io.scan_set import ScanSet
@@ -33,7 +34,7 @@ from synthkit.random import RandomSource
 from synthkit.scans.context import Learned
 from synthkit.scans.domain import ScanDomain
 from synthkit.scans.embedding import EmbeddingSettings, NoisyEmbedding, RandomFeatures, release_embedding
-from synthkit.scans.estimation import of_size, trainer_for
+from synthkit.scans.estimation import of_size
 from synthkit.scans.fitted import FittedScans
 from synthkit.scans.intensity import Intensity
 from synthkit.scans.matching import EmbeddingStage, MatchSettings, mismatch

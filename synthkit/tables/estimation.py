@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from synthkit.errors import ConditionError, PrivacyError
-from synthkit.gan.budget import Budget
-from synthkit.gan.checkpoint import Progression
-from synthkit.gan.progress import JsonLinesLog, progress_for
-from synthkit.gan.trainer import Trainer
+from synthkit.gan.running import seed_for, trainer_for
 from synthkit.random import RandomSource
 from synthkit.schema import Schema
 from synthkit.tables.constraints import learned_constraints
@@ -62,9 +58,9 @@ def fit_openly(
     schema.check(frame)
     schema = learned_constraints(schema, frame)
     _warn_of_free_text(schema)
-    random = RandomSource(_seed(settings["random_state"], checkpoint if resume else None))
+    random = RandomSource(seed_for(settings["random_state"], checkpoint if resume else None))
     fingerprint = settings_fingerprint(plan, random.seed, _digest(frame))
-    with _trainer(settings, checkpoint, fingerprint, resume=resume) as trainer:
+    with trainer_for(settings, checkpoint, fingerprint, resume=resume) as trainer:
         trainer.message(f"encoding {len(frame):,} rows of {len(schema)} columns")
         encoder = TableEncoder().fit(frame, schema)
         encoded = encoder.encode(frame, rng=random.numpy("encoding"))
@@ -94,7 +90,7 @@ def fit_under_budget(
         )
     if schema is not None:
         _warn_of_free_text(schema)
-    with _trainer(settings) as trainer:
+    with trainer_for(settings) as trainer:
         fitted = fit_private(frame, schema, settings, plan, trainer)
     fitted.report |= acceptance_report(fitted, RandomSource(settings["random_state"]))
     return fitted
@@ -111,35 +107,6 @@ def acceptance_report(fitted: FittedTable, random: RandomSource) -> dict[str, An
     except ConditionError as error:
         warnings.warn(f"{rows} rows could not be drawn from this model: {error}", UserWarning, stacklevel=4)
     return {"constraints": draw.tally.result().to_json()}
-
-
-@contextmanager
-def _trainer(
-    settings: Mapping[str, Any],
-    checkpoint: Path | None = None,
-    fingerprint: Mapping[str, Any] | None = None,
-    *,
-    resume: bool = False,
-) -> Iterator[Trainer]:
-    """What runs the stages, with progress and log as asked for."""
-    progress = progress_for(settings["verbose"])
-    budget, log_file = Budget.parse(settings["time_budget"]), settings["log"]
-    with (
-        JsonLinesLog(log_file) if log_file is not None else nullcontext() as log,
-        Trainer(budget, checkpoint, progress, log, fingerprint=fingerprint, resume=resume) as trainer,
-    ):
-        yield trainer
-
-
-def _seed(random_state: int | None, resumed: Path | None) -> int | None:
-    """The seed; a resumed fit without one goes on with that of its checkpoint.
-
-    With another seed other rows would be held out: rows that the codes were trained on would judge them.
-    """
-    if random_state is not None or resumed is None or not resumed.exists():
-        return random_state
-    seed = Progression.load(resumed).fingerprint.get("seed")
-    return seed if isinstance(seed, int) else None
 
 
 def _warn_of_free_text(schema: Schema) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from synthkit.html_table import Html, facts, folded, page, paragraph, table, verdict
+from synthkit.gan.model_showing import model_warnings, settings_table, told_report
+from synthkit.html_table import facts, folded, page, paragraph, table
 from synthkit.plain_json import plain_json
 from synthkit.schema_showing import columns_table, rules_of
 
@@ -17,17 +18,12 @@ if TYPE_CHECKING:
     from synthkit.tables.gan import TableGAN
     from synthkit.tables.plan import FitPlan
 
-_MOST_LISTED = 12
 _MOST_UNUSUAL = 10
 
 
 def summary(report: Mapping[str, Any]) -> dict[str, object]:
-    """Return what a fit has to tell, by name and ready to print, in the order of the report.
-
-    Figures have four significant digits; an entry with entries of its own becomes one line each. Long lists (histories)
-    are for the log, not for the summary.
-    """
-    return {name.replace("_", " "): _told(value) for name, value in plain_json(report).items()}
+    """Return what a fit has to tell, by name and ready to print, in the order of the report."""
+    return told_report(report)
 
 
 def model_html(model: TableGAN) -> str:
@@ -41,16 +37,16 @@ def model_html(model: TableGAN) -> str:
     usual = {name: entry.default for name, entry in inspect.signature(type(model)).parameters.items()}
     settings = model.get_params(deep=False)
     changed = {name: value for name, value in settings.items() if value != usual[name]}
-    given = folded("settings", _settings_table(settings, usual))
+    given = folded("settings", settings_table(settings, usual))
     if not model.__sklearn_is_fitted__():
-        said = _settings_table(changed, usual) if changed else paragraph("All settings are the usual ones.", dim=True)
+        said = settings_table(changed, usual) if changed else paragraph("All settings are the usual ones.", dim=True)
         return page("TableGAN, not fitted yet", said, given)
     report, schema = plain_json(model.report_), model.schema_
     about = "about " if model.privacy is not None else ""  # a count under a budget is noisy
     rows = f"{about}{report['rows']:,} rows" if "rows" in report else "a table"
     return page(
         f"TableGAN, fitted to {rows} of {len(schema):,} columns",
-        *_warnings(model, report),
+        *model_warnings(report, seeded_noise=model.privacy is not None and model.reproducible_noise is not None),
         facts(_figures(model, report, schema)),
         folded(f"{len(schema):,} columns", columns_table(schema)),
         rules_of(schema),
@@ -62,7 +58,7 @@ def model_html(model: TableGAN) -> str:
 def plan_html(plan: FitPlan) -> str:
     """Return the page of what a fit is asked to do."""
     settings, usual = dataclasses.asdict(plan), dataclasses.asdict(type(plan)())
-    return page("Plan of a fit", _settings_table(settings, usual))
+    return page("Plan of a fit", settings_table(settings, usual))
 
 
 def scores_html(scores: AnomalyScores) -> str:
@@ -110,47 +106,3 @@ def _figures(model: TableGAN, report: Mapping[str, Any], schema: Schema) -> dict
         "left out": f"free text: {', '.join(left_out)}" if left_out else None,
         "seconds": f"{report['seconds']:g}" if "seconds" in report else None,
     }
-
-
-def _warnings(model: TableGAN, report: Mapping[str, Any]) -> list[Html]:
-    """Return what a reader must not overlook."""
-    found = []
-    if report.get("interrupted"):
-        found.append("The fit was interrupted: this is as far as it came.")
-    if model.privacy is not None and model.reproducible_noise is not None:
-        found.append("NOT PRIVATE: its noise comes from a seed, for tests.")
-    return [paragraph(verdict(text, "bad")) for text in found]
-
-
-def _settings_table(settings: Mapping[str, object], usual: Mapping[str, object]) -> Html:
-    """Return the settings with their value, and what they usually are where they are not."""
-    rows = [
-        (name, repr(value), f"usually {usual[name]!r}" if value != usual[name] else "")
-        for name, value in settings.items()
-    ]
-    return table(("setting", "value", ""), rows)
-
-
-def _told(value: Any) -> str | None:
-    """Return a value of the report as text; None for what is not told."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case float():
-            return f"{value:.4g}"
-        case str():
-            return value or None
-        case Mapping():
-            lines = [f"{str(name).replace('_', ' ')}: {told}" for name, told in _entries(value.items())]
-            return "\n".join(lines) or None
-        case list() | tuple() if 0 < len(value) <= _MOST_LISTED:
-            return "\n".join(told for _, told in _entries(enumerate(value))) or None
-    return None
-
-
-def _entries(pairs: Iterable[tuple[object, Any]]) -> list[tuple[object, str]]:
-    """Return the entries that have something to tell, each on one line."""
-    told = [(name, _told(value)) for name, value in pairs]
-    return [(name, text.replace("\n", ", ")) for name, text in told if text is not None]

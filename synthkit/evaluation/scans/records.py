@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from synthkit.evaluation.intervals import Floats
-from synthkit.evaluation.records import Score, Verdict
+from synthkit.evaluation.records import Judged, Score, Verdict
 from synthkit.plain_json import plain_json
 
 FORMAT_VERSION = 1
@@ -72,7 +71,7 @@ class ScanPictures:
 
 
 @dataclass(frozen=True)
-class ScanEvaluation:
+class ScanEvaluation(Judged):
     """The scores of synthetic scans against real ones.
 
     Attributes
@@ -117,24 +116,6 @@ class ScanEvaluation:
     pictures: ScanPictures | None = field(default=None, compare=False, repr=False)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def failed(self) -> tuple[Verdict, ...]:
-        """The gates that are not met."""
-        return tuple(verdict for verdict in self.verdicts if verdict.status == "fail")
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate that applies is met."""
-        return not self.failed
-
-    def __getitem__(self, name: str) -> Score:
-        """Return a score by name."""
-        return self.scores[name]
-
-    def __str__(self) -> str:
-        """Return the readable table."""
-        return self.to_text()
-
     def __repr__(self) -> str:
         """Return one line: what was compared, and whether the suite is passed."""
         from synthkit.evaluation.scans.text import one_line
@@ -170,10 +151,6 @@ class ScanEvaluation:
             }
         )
         return content
-
-    def to_json(self) -> str:
-        """Return `to_dict` as indented JSON text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
     def to_text(self, *, width: int = 100) -> str:
         """Return a table of the scores with their controls, and what they say in plain words.
