@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.io.scan_set import ScanSet
 from synthkit.testing.checks import Check, require, run_checks
-from synthkit.testing.synthesizers import refused
+from synthkit.testing.synthesizers import keeps_its_arguments, refused
 
 Make = Callable[[], Any]
 _SCANS = 12
@@ -139,15 +138,7 @@ def _same(one: ScanSet, other: ScanSet) -> bool:
 
 
 def _keeps_its_arguments(case: _Case) -> None:
-    made = case.make()
-    settings = made.get_params(deep=False)
-    again = type(made)(**settings)
-    for name, value in settings.items():
-        require(getattr(again, name) is value, f"the constructor changes {name}={value!r}")
-    copy = clone(made)
-    require(copy is not made and copy.get_params() == made.get_params(), "clone has other settings")
-    require(repr(made).startswith(type(made).__name__ + "("), f"repr is {made!r}")
-    require(not vars(made).keys() - settings.keys(), f"the constructor sets {vars(made).keys() - settings.keys()}")
+    keeps_its_arguments(case.make())
 
 
 def _refuses_before_fit(case: _Case) -> None:

@@ -127,8 +127,8 @@ def refused(error: type[Exception], call: Callable[[], object], what: str) -> st
 # ------------------------------------------------------------------------------------------------------- the checks
 
 
-def _keeps_its_arguments(case: _Case) -> None:
-    made = case.make()
+def keeps_its_arguments(made: Any) -> None:
+    """Require that the constructor of an estimator stores its arguments and does nothing else."""
     settings = made.get_params(deep=False)
     again = type(made)(**settings)
     for name, value in settings.items():
@@ -137,6 +137,10 @@ def _keeps_its_arguments(case: _Case) -> None:
     require(copy is not made and copy.get_params() == made.get_params(), "clone has other settings")
     require(repr(made).startswith(type(made).__name__ + "("), f"repr is {made!r}")
     require(not vars(made).keys() - settings.keys(), f"the constructor sets {vars(made).keys() - settings.keys()}")
+
+
+def _keeps_its_arguments(case: _Case) -> None:
+    keeps_its_arguments(case.make())
 
 
 def _refuses_before_fit(case: _Case) -> None:
