@@ -1,6 +1,6 @@
 """Finding pneumonia by a model of normal chest X-rays alone: f-AnoGAN against nearest-neighbour distance.
 
-    python evaluation/benchmarks/scans_anomaly.py --time-budget 8m
+    python evaluation/benchmarks/scans_anomaly.py --time-budget 4m
 
 PneumoniaMNIST, 28 x 28. The model learns the normal scans of the training part and never sees a pneumonia; all scans of
 the validation and of the test part are scored. The same normal training scans are what the distance to the nearest one
@@ -102,7 +102,7 @@ def area(values: Floats, labels: NDArray[np.int64]) -> list[float]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, time_budget="8m")
+    parser = arguments(__doc__, time_budget="4m")
     parser.add_argument("--settings", default="{}", help="further settings of ScanGAN as JSON")
     parser.add_argument("--trial", help="write the picture here and no section")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """Volumes with masks: a U-Net that learns to segment real hippocampi from synthetic pairs alone.
 
-    python evaluation/benchmarks/scans_hippocampus.py --time-budget 60m
+    python evaluation/benchmarks/scans_hippocampus.py --time-budget 15m
 
 A `ScanGAN` learns 200 MR volumes of 40 x 56 x 40 with their masks (anterior and posterior hippocampus) and draws pairs.
 A small 3-D U-Net is trained on these pairs, another one on the real pairs, with the same number of steps; both segment
@@ -174,13 +174,13 @@ def _eroded(inside: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = arguments(__doc__, time_budget="60m")
+    parser = arguments(__doc__, time_budget="15m")
     parser.add_argument("--recipe", default="r3")
     parser.add_argument("--shrink", type=int, default=1, help="resolution divided by this, for trials")
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
     parser.add_argument("--unets", type=int, default=2, help="U-Nets of each kind, with seeds of their own")
     parser.add_argument("--drawn", type=int, default=DRAWN)
-    parser.add_argument("--settings", default='{"batch": 8}', help="further settings of ScanGAN as JSON")
+    parser.add_argument("--settings", default="{}", help="further settings of ScanGAN as JSON")
     parser.add_argument("--picture", help="where a trial puts its picture")
     parser.add_argument("--model", help="keep the model here, or use the one that is there")
     options = parser.parse_args()

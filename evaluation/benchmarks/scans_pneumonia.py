@@ -1,6 +1,6 @@
 """PneumoniaMNIST, 28 x 28: whether synthetic chest X-rays are as good to learn from as real ones, and add to them.
 
-    python evaluation/benchmarks/scans_pneumonia.py --time-budget 10m --small-budget 2m
+    python evaluation/benchmarks/scans_pneumonia.py --time-budget 4m --small-budget 1m
 
 1. A ScanGAN learns the training part. Classifiers learn from real scans (TRTR) or from as many synthetic ones (TSTR),
    in the same way, and name the test part, which nothing has learned from.
@@ -145,8 +145,8 @@ def main() -> None:
 
 
 def parsed() -> argparse.Namespace:
-    parser = arguments(__doc__, time_budget="10m")
-    parser.add_argument("--small-budget", default="2m", help="of each fit to few scans, default 2m")
+    parser = arguments(__doc__, time_budget="4m")
+    parser.add_argument("--small-budget", default="1m", help="of each fit to few scans, default 1m")
     parser.add_argument("--recipe", default="r3")
     parser.add_argument("--steps", type=int, default=500, help="batches that each classifier learns from")
     parser.add_argument("--classifiers", type=int, default=5)

@@ -1,6 +1,6 @@
 """MedNIST at 28 x 28 under a privacy budget: what epsilon 1, 3 and 10 by image leave of the utility.
 
-    python evaluation/benchmarks/scans_privacy.py --time-budget 10m
+    python evaluation/benchmarks/scans_privacy.py --time-budget 3m
     python evaluation/benchmarks/scans_privacy.py --engines embedding --epsilons 10 --trial
 
 Each point is a fit of the recipe cgan to 12,000 training scans on one core, under add-remove of one scan (MedNIST does
@@ -112,7 +112,7 @@ def open_point(judge: Judge, budget: str, seed: int) -> tuple[dict[str, Any], Sc
 
 
 def main() -> None:
-    parser = arguments(__doc__, time_budget="10m")
+    parser = arguments(__doc__, time_budget="3m")
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=ENGINES)
     parser.add_argument("--epsilons", nargs="*", type=float, default=list(EPSILONS))
     parser.add_argument("--no-open", action="store_true", help="leave out the fit without a budget")

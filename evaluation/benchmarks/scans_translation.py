@@ -1,6 +1,6 @@
 """Scans from scans: super-resolution, translation and in-painting, against plain methods on held-out scans.
 
-    python evaluation/benchmarks/scans_translation.py --time-budget 8m [--only superresolution,translation,inpainting]
+    python evaluation/benchmarks/scans_translation.py --time-budget 4m [--only superresolution,translation,inpainting]
 
 All on MedNIST, 64 x 64; test scans that are also in the training part, byte by byte, are left out.
 
@@ -347,7 +347,7 @@ PARTS = {"superresolution": superresolution, "translation": translation, "inpain
 
 
 def main() -> None:
-    parser = arguments(__doc__, time_budget="8m")
+    parser = arguments(__doc__, time_budget="4m")
     parser.add_argument(
         "--only", default=",".join(PARTS), help="parts, separated by commas; no section for fewer than all"
     )

@@ -10,6 +10,8 @@ _R1_R2 = PenaltyTerm("zero-centred", every=4, share=0.5)
 _STRONG = PenaltyTerm("zero-centred", 1.0, every=4, share=0.5)
 # what two processor cores can afford at 64 x 64
 _NARROW = (128, 64, 32, 16)
+_NARROW_3D = (64, 32, 16, 8)
+_TRANSLATOR, _TRANSLATOR_3D = (64, 48, 32, 16), (48, 32, 16, 8)
 _SHIFTED = AugmentSettings(shift=0.06)
 
 RECIPES: dict[str, Recipe] = {
@@ -19,6 +21,7 @@ RECIPES: dict[str, Recipe] = {
         "r3",
         penalties=(PenaltyTerm("zero-centred", 1.0, every=4, share=0.5, last=0.3),),
         widths_2d=_NARROW,
+        widths_3d=_NARROW_3D,
         batch=16,
         warm_up=0.05,
         augment=_SHIFTED,
@@ -126,6 +129,8 @@ RECIPES: dict[str, Recipe] = {
     "srgan": Recipe(
         "srgan",
         "superresolution",
+        widths_2d=_TRANSLATOR,
+        widths_3d=_TRANSLATOR_3D,
         conditional=False,
         penalties=(_STRONG,),
         spread=False,
@@ -141,6 +146,8 @@ RECIPES: dict[str, Recipe] = {
         "cyclegan",
         "translation",
         critic="patch",
+        widths_2d=_TRANSLATOR,
+        widths_3d=_TRANSLATOR_3D,
         conditional=False,
         loss="least-squares",
         spread=False,
@@ -150,11 +157,13 @@ RECIPES: dict[str, Recipe] = {
         betas=(0.5, 0.999),
         batch=8,
         pool=50,
-        auxiliary=(("cycle", 10.0), ("paired", 100.0)),
+        auxiliary=(("cycle", 10.0), ("identity", 5.0), ("paired", 100.0)),
     ),
     "inpaint": Recipe(
         "inpaint",
         "inpainting",
+        widths_2d=_TRANSLATOR,
+        widths_3d=_TRANSLATOR_3D,
         conditional=False,
         penalties=(_STRONG,),
         spread=False,
@@ -168,6 +177,9 @@ RECIPES: dict[str, Recipe] = {
     "fanogan": Recipe(
         "fanogan",
         "anomaly",
+        widths_2d=_NARROW,
+        widths_3d=_NARROW_3D,
+        batch=16,
         conditional=False,
         penalties=(_R1_R2,),
         augment=_SHIFTED,
