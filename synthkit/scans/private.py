@@ -85,8 +85,9 @@ class PrivateScanSettings:
 def private_recipe(recipe: Recipe, size: tuple[int, ...], widths: tuple[int, ...] | None = None) -> Recipe:
     """Return a recipe without what looks at real scans outside the budget, with a small generator.
 
-    No spread within a batch, no augmentation that adapts to real scores, no former fakes, and no anchor, which would
-    place the noise of each class by its scans. Small scans are made sample by sample, not in patches.
+    No spread within a batch, no augmentation that adapts to real scores, no former fakes, no anchor, which would place
+    the noise of each class by its scans, and no tones, which would read their values. Small scans are made sample by
+    sample, not in patches.
     """
     own = widths or _WIDTHS
     return recipe.changed(
@@ -96,6 +97,7 @@ def private_recipe(recipe: Recipe, size: tuple[int, ...], widths: tuple[int, ...
         penalties=(),
         spectral=False,
         anchor=0.0,
+        tones=False,
         auxiliary=(),
         patch=1 if max(size) <= _WHOLE else recipe.patch,
         widths_2d=own,

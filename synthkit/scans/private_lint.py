@@ -172,10 +172,13 @@ def critic(model: PrivateModel) -> Verdict:
 
 def weights(model: PrivateModel) -> Verdict:
     """The generator has the weights of its recipe and no others: no running statistics of a batch."""
-    if recipe_from(model.manifest["recipe"]).anchor:
+    recipe = recipe_from(model.manifest["recipe"])
+    if recipe.anchor:
         return failed("the noise of each class was placed by an anchor, which sees the scans without an event")
+    if recipe.tones:
+        return failed("drawn values were given the distribution of real ones, which has no event")
     with torch.device("meta"):
-        expected = Generator(spec_from(model.manifest["spec"]), recipe_from(model.manifest["recipe"])).state_dict()
+        expected = Generator(spec_from(model.manifest["spec"]), recipe).state_dict()
     found = model.archive.tensors[_NETWORK]
     odd = sorted(set(found) ^ set(expected))
     if odd:

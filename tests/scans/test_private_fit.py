@@ -292,6 +292,10 @@ def anchored(parts):
     parts.manifest["recipe"]["anchor"] = 0.2
 
 
+def toned(parts):
+    parts.manifest["recipe"]["tones"] = True
+
+
 def exact_counts(parts):
     parts.manifest["space"]["counts"] = [63, 57]
 
@@ -337,6 +341,7 @@ def half_sensitivity(parts):
 
 BROKEN = [
     (anchored, "weights"),
+    (toned, "weights"),
     (batch_norm, "weights"), (percentiles, "window"), (another_window, "window"), (adaptive, "critic"),
     (spread, "critic"), (per_scan, "critic"), (batch_normed_critic, "critic"), (packed, "critic"),
     (with_critic, "parts"), (spacing, "form"), (fewer_classes, "classes"), (held_out, "report"),
