@@ -10,8 +10,9 @@ scans (2,004 of the training scans) and the real test scans blurred with a Gauss
 trained on 12,000 drawn scans alone names the class of the 3,000 real test scans, against one trained on the real ones
 with as many steps.
 
-The bars are those of 60 minutes: KID at least five times below that of the blurred scans, recall 0.3, coverage 0.5
-(both in the features of MobileNetV2), and 0.9 of the accuracy. Nothing about the test scans is used in training: the
+The bars are those of 60 minutes: KID at least five times below that of the blurred scans, recall 0.3, coverage 0.5, and
+0.9 of the accuracy, told by the features of the domain network (the default of `synthkit evaluate`) and by those of
+MobileNetV2, which react to grain of one or two grey levels. Nothing about the test scans is used in training: the
 state that is kept is chosen by training scans that the fit sets aside. But the settings of r3 were chosen among about
 13 by scores of short fits against the real test scans, so the scores are a little too good; the last changes (full
 resolution, the fall of gamma, tones) were chosen on a split of the training scans.
@@ -42,6 +43,7 @@ from synthkit.scans.recipes import RECIPES
 COMPARED = 2_004
 NEIGHBOURS = 5
 BAR_KID, BAR_RECALL, BAR_COVERAGE, BAR_ACCURACY = 0.2, 0.3, 0.5, 0.9
+EXTRACTORS = ("domain", "imagenet")
 SHOWN = 12  # scans of each class in a picture
 ABLATION = "5m"
 
@@ -72,7 +74,7 @@ class Judge:
         self.other = self.train.take(random.numpy("other").permutation(len(self.train))[:COMPARED])
         self.random = random
         self.extractors: dict[str, Extractor] = {
-            name: extractor_named(name, self.train, random.child(name)) for name in ("imagenet", "domain")
+            name: extractor_named(name, self.train, random.child(name)) for name in EXTRACTORS
         }
         self.features = {name: one.features(self.real.images) for name, one in self.extractors.items()}
         self.window = window_of(self.train)
@@ -142,16 +144,18 @@ def picture(scans: ScanSet) -> bytes:
 
 
 def met(rows: list[dict[str, Any]], blur: dict[str, Any], real_accuracy: float) -> list[dict[str, Any]]:
-    """Which bars each fit of the default recipe meets."""
+    """Which bars each fit of the default recipe meets, by the features of either extractor."""
     return [
         {
             "setting": row["setting"],
-            "kid": row["kid_imagenet"][0] <= BAR_KID * blur["kid_imagenet"][0],
-            "recall": row["recall_imagenet"] >= BAR_RECALL,
-            "coverage": row["coverage_imagenet"] >= BAR_COVERAGE,
+            "features": name,
+            "kid": row[f"kid_{name}"][0] <= BAR_KID * blur[f"kid_{name}"][0],
+            "recall": row[f"recall_{name}"] >= BAR_RECALL,
+            "coverage": row[f"coverage_{name}"] >= BAR_COVERAGE,
             "accuracy": row["accuracy"] >= BAR_ACCURACY * real_accuracy,
         }
         for row in rows
+        for name in EXTRACTORS
     ]
 
 
@@ -213,6 +217,7 @@ def main() -> None:
             "title": "Bars",
             "columns": {
                 "setting": "scans",
+                "features": "features",
                 "kid": "KID",
                 "recall": "recall",
                 "coverage": "coverage",

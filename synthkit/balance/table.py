@@ -25,12 +25,12 @@ from synthkit.balance.sources import (
 )
 from synthkit.errors import DataError, InputError, SchemaError, unknown_name
 from synthkit.evaluation.view import TableView
+from synthkit.gan.estimator import is_whole
 from synthkit.random import RandomSource
 from synthkit.schema import Schema
 from synthkit.tables.balancing import balance_column
 from synthkit.tables.encoder import TableEncoder
 from synthkit.tables.identifiers import TakenIdentifiers
-from synthkit.tables.plan import is_whole
 from synthkit.tables.variation import MOVES, can_vary
 
 if TYPE_CHECKING:

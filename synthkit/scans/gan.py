@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
 from synthkit.errors import InputError
 from synthkit.gan.budget import Budget
-from synthkit.html_table import Showing
+from synthkit.gan.estimator import Synthesizer, whole_count
 from synthkit.io.scan_set import ScanForm, ScanSet
 from synthkit.random import RandomSource
 from synthkit.scans import storage
 from synthkit.scans.balancing import balanced
 from synthkit.scans.estimation import fit_openly
 from synthkit.scans.fitted import FittedScans, drawn_scans, joined, no_scans
-from synthkit.scans.plan import ScanPlan, device_named, is_whole
+from synthkit.scans.plan import ScanPlan, device_named
 from synthkit.scans.reading import format_of, scans_of
 from synthkit.scans.showing import model_html
 from synthkit.scans.space import ScanSpace
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 Scans = ScanSet | str | Path
 
 
-class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
+class ScanGAN(Synthesizer[FittedScans]):
     """Generator of synthetic medical scans, images or volumes, with their masks.
 
     One engine plays every game; a recipe says which. `docs/explanation/image-engine.md` tells how and what its limits
@@ -112,6 +110,9 @@ class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
     >>> gan = ScanGAN(time_budget="10m", random_state=0).fit(scans)  # doctest: +SKIP
     >>> gan.sample(200, where={"label": "pneumonia"})  # doctest: +SKIP
     """
+
+    _LEARNS = "scans"
+    _PATHS = ("log", "ledger", "pictures")
 
     def __init__(
         self,
@@ -241,20 +242,9 @@ class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
 
     # -- what was learned ---------------------------------------------------------------------------------------------
 
-    def _learned(self) -> FittedScans:
-        fitted = getattr(self, "_fitted", None)
-        if fitted is None:
-            raise NotFittedError("this ScanGAN has not learned scans yet: call fit or load first")
-        learned: FittedScans = fitted
-        return learned
-
     def _features(self) -> int:
         space = self._learned().space
         return space.channels * int(np.prod(space.size))
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether `fit` or `load` was called."""
-        return getattr(self, "_fitted", None) is not None
 
     @property
     def space_(self) -> ScanSpace:
@@ -286,11 +276,6 @@ class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
         self._learned().read_as = format_of(path)
         return self
 
-    @property
-    def report_(self) -> dict[str, Any]:
-        """What the fit did."""
-        return self._learned().report
-
     # -- sampling -----------------------------------------------------------------------------------------------------
 
     def sample(self, n: int, *, where: Mapping[str, Any] | None = None, random_state: int | None = None) -> ScanSet:
@@ -317,7 +302,7 @@ class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
         InputError
             No number of scans, or a model that makes scans from scans.
         """
-        fitted, wanted = self._learned(), _count(n)
+        fitted, wanted = self._learned(), whole_count(n, "scans")
         parts = drawn_scans(fitted, wanted, where, RandomSource(random_state))
         return joined(list(parts), no_scans(fitted.space))
 
@@ -333,7 +318,7 @@ class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
 
         Parameters as in `sample`; ``batch`` scans at a time. Conditions are checked now, not at the first batch.
         """
-        fitted, wanted = self._learned(), _count(n)
+        fitted, wanted = self._learned(), whole_count(n, "scans")
         return drawn_scans(fitted, wanted, where, RandomSource(random_state), batch=batch)
 
     def balance(
@@ -405,11 +390,7 @@ class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
 
     def save(self, path: str | Path) -> None:
         """Write the model file (JSON and arrays in one archive), whole or not at all."""
-        settings = self.get_params(deep=False)
-        for name in ("log", "ledger", "pictures"):
-            settings[name] = None if settings[name] is None else str(settings[name])
-        settings["privacy"] = None if self.privacy is None else self.privacy.to_json()
-        storage.save(self._learned(), settings, path)
+        storage.save(self._learned(), self._stored_settings(), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -424,18 +405,9 @@ class ScanGAN(Showing, BaseEstimator):  # type: ignore[misc]
         fitted.device = device_named("auto") if settings.get("device") == "auto" else "cpu"
         for name in ("size", "window", "widths", "classes"):
             settings[name] = tuple(settings[name]) if isinstance(settings.get(name), list) else settings.get(name)
+        space = fitted.space
         if settings.get("privacy") is not None:
             from synthkit.privacy.budget import PrivacyBudget
 
             settings["privacy"] = PrivacyBudget.from_json(settings["privacy"])
-        known = set(cls._get_param_names())
-        model = cls(**{name: value for name, value in settings.items() if name in known})
-        model._fitted = fitted
-        model.n_features_in_ = model._features()
-        return model
-
-
-def _count(n: int) -> int:
-    if not is_whole(n) or n < 0:
-        raise InputError(f"the number of scans is {n!r}, expected a whole number from 0")
-    return int(n)
+        return cls._with_settings(fitted, settings, space.channels * int(np.prod(space.size)))

@@ -6,10 +6,11 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 from synthkit.errors import InputError, unknown_name
+from synthkit.gan.estimator import is_whole
 
 if TYPE_CHECKING:
     from synthkit.gan.images.recipe import Recipe
@@ -214,11 +215,6 @@ def check_number(n: int, of: str = "scans") -> None:
             f"there are {n} {of}, and a generator needs at least {FEWEST} to learn anything but the scans themselves",
             remedy="Collect more, or read the slices of volumes as scans of their own (slices=True).",
         )
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is a whole number: numpy's are, truth values are not."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _positive(value: object, name: str) -> int | None:

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
-from synthkit.errors import InputError
 from synthkit.gan.budget import Budget
-from synthkit.html_table import Showing
+from synthkit.gan.estimator import Synthesizer, whole_count
 from synthkit.random import RandomSource
 from synthkit.schema import Schema
 from synthkit.tables import storage
@@ -25,7 +22,7 @@ from synthkit.tables.estimation import fit_openly, fit_under_budget
 from synthkit.tables.fitted import BATCH, FittedTable
 from synthkit.tables.identifiers import TakenIdentifiers
 from synthkit.tables.imputation import Strategy, impute_table
-from synthkit.tables.plan import FitPlan, budget_settings, is_whole
+from synthkit.tables.plan import FitPlan, budget_settings
 from synthkit.tables.showing import model_html
 
 if TYPE_CHECKING:
@@ -34,7 +31,7 @@ if TYPE_CHECKING:
     from synthkit.privacy.budget import PrivacyBudget
 
 
-class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
+class TableGAN(Synthesizer[FittedTable]):
     """Generator of synthetic tables.
 
     Latent codes are fitted by likelihood, challenged by a critic (kept only where that helps on held-out rows) and
@@ -97,6 +94,8 @@ class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
     >>> gan = TableGAN(random_state=0).fit(frame, target="income")  # doctest: +SKIP
     >>> gan.sample(1_000, where={"income": ">50K", "age": (30, 40)})  # doctest: +SKIP
     """
+
+    _LEARNS = "a table"
 
     def __init__(
         self,
@@ -197,26 +196,10 @@ class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
 
     # -- what was learned ---------------------------------------------------------------------------------------------
 
-    def _learned(self) -> FittedTable:
-        fitted = getattr(self, "_fitted", None)
-        if fitted is None:
-            raise NotFittedError("this TableGAN has not learned a table yet: call fit or load first")
-        learned: FittedTable = fitted
-        return learned
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether `fit` or `load` was called."""
-        return getattr(self, "_fitted", None) is not None
-
     @property
     def schema_(self) -> Schema:
         """Schema of the training table."""
         return self._learned().encoder.schema
-
-    @property
-    def report_(self) -> dict[str, Any]:
-        """What the fit did."""
-        return self._learned().report
 
     @property
     def acceptance_(self) -> Acceptance:
@@ -265,7 +248,7 @@ class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
         """
         draw = Draw(self._learned(), where, RandomSource(random_state), refined=refined)
         self._tally = draw.tally
-        return draw.frame(_count(n))
+        return draw.frame(whole_count(n, "rows"))
 
     def iter_sample(
         self,
@@ -284,7 +267,7 @@ class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
         # conditions are checked now, not when the first batch is asked for
         draw = Draw(self._learned(), where, RandomSource(random_state), refined=refined)
         self._tally = draw.tally
-        return draw.stream(_count(n), batch_rows)
+        return draw.stream(whole_count(n, "rows"), batch_rows)
 
     def balance(
         self,
@@ -430,10 +413,7 @@ class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
 
     def save(self, path: str | Path) -> None:
         """Write the model file (JSON, arrays and trees as text in one archive), whole or not at all."""
-        settings = self.get_params()
-        for name in ("log", "ledger"):
-            settings[name] = None if settings[name] is None else str(settings[name])
-        settings["privacy"] = None if self.privacy is None else self.privacy.to_json()
+        settings = self._stored_settings()
         settings["buy"] = list(self.buy)
         storage.save(self._learned(), settings, path)
 
@@ -447,19 +427,9 @@ class TableGAN(Showing, BaseEstimator):  # type: ignore[misc]
             Not a model of a table, truncated, changed, or from a newer version.
         """
         fitted, settings = storage.load(path)
-        known = set(cls._get_param_names())
         settings["buy"] = tuple(settings.get("buy", ()))
         if settings.get("privacy") is not None:
             from synthkit.privacy.budget import PrivacyBudget
 
             settings["privacy"] = PrivacyBudget.from_json(settings["privacy"])
-        model = cls(**{name: value for name, value in settings.items() if name in known})
-        model._fitted = fitted
-        model.n_features_in_ = len(fitted.encoder.schema)
-        return model
-
-
-def _count(n: int) -> int:
-    if not is_whole(n) or n < 0:
-        raise InputError(f"the number of rows is {n!r}, expected a whole number from 0")
-    return int(n)
+        return cls._with_settings(fitted, settings, len(fitted.encoder.schema))

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from synthkit.errors import InputError, unknown_name
+from synthkit.gan.estimator import is_whole
 from synthkit.random import RandomSource
 from synthkit.tables.cell_laws import Belief, beliefs, is_number, sentinel_symbols
 from synthkit.tables.cells import put_cells
@@ -21,7 +22,6 @@ from synthkit.tables.expected import Expectation
 from synthkit.tables.fitted import FittedTable
 from synthkit.tables.imputed_constraints import satisfying
 from synthkit.tables.number_codec import NumberCodec
-from synthkit.tables.plan import is_whole
 
 Strategy = Literal["draw", "mean"]
 STRATEGIES = ("draw", "mean")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import InputError, unknown_name
 from synthkit.gan.codes import CodeSettings, LatentCodes
+from synthkit.gan.estimator import is_whole
 from synthkit.gan.losses import LOSSES
 
 GENERATORS = ("codes", "network")
@@ -77,11 +78,6 @@ class FitPlan:
         from synthkit.tables.showing import plan_html
 
         return plan_html(self)
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is a whole number: numpy's are, truth values are not."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def code_counts(rows: int, width: int, asked: int | None) -> list[int]:
