@@ -40,12 +40,12 @@ def _head(audit: Audit) -> Iterator[str]:
         yield from table_lines(Table("Gates", ("status", "gate", "what was found", "reason"), rows, texts=(1, 2, 3)))
     else:
         yield from (words.NO_POLICY, "")
-    yield from _headed(contents.summary(audit))
+    yield from headed(contents.summary(audit))
 
 
 def _scope(audit: Audit) -> Iterator[str]:
     yield from ("## Scope", "")
-    yield from _tables(contents.scope_table(audit), contents.left_out_table(audit))
+    yield from tables(contents.scope_table(audit), contents.left_out_table(audit))
     if audit.notes:
         yield from ("**What was done to the tables**", "")
         yield from item_lines(audit.notes)
@@ -53,7 +53,7 @@ def _scope(audit: Audit) -> Iterator[str]:
     yield from (f"Digest of this audit (SHA-256 of its JSON form): `{contents.digest(audit)}`", "")
     if contents.inputs_table(audit) is None:
         yield from (words.NO_LINEAGE, "")
-    yield from _tables(contents.inputs_table(audit), contents.origin_table(audit))
+    yield from tables(contents.inputs_table(audit), contents.origin_table(audit))
 
 
 def _guarantee(audit: Audit) -> Iterator[str]:
@@ -62,8 +62,8 @@ def _guarantee(audit: Audit) -> Iterator[str]:
         yield from (words.NO_GUARANTEE, "")
     else:
         yield from item_lines(contents.guarantee_lines(audit.guarantee))
-        yield from _tables(contents.guarantee_table(audit.guarantee))
-    yield from _tables(contents.tier_table())
+        yield from tables(contents.guarantee_table(audit.guarantee))
+    yield from tables(contents.tier_table())
 
 
 def _risks(audit: Audit) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _risks(audit: Audit) -> Iterator[str]:
                 f"Source: {attack.source}",
             )
         )
-    yield from _tables(risks.measures_table(audit))
+    yield from tables(risks.measures_table(audit))
     yield from ("## Not tested", "")
     missing = risks.not_tested(audit)
     if missing:
@@ -105,10 +105,10 @@ def _rest(audit: Audit) -> Iterator[str]:
         yield from ("Unknown: it takes held-out rows and an attack on membership that ran.", "")
     else:
         yield from (markdown(contents.ranked_by(audit)), "")
-        yield from _tables(contents.exposure_table(audit))
+        yield from tables(contents.exposure_table(audit))
         if contents.records_table(audit) is not None:
             yield from (f"**{words.EXPOSED_RECORDS}**", "")
-            yield from _tables(contents.records_table(audit))
+            yield from tables(contents.records_table(audit))
     yield from ("## Overlap of training and held-out rows", "")
     yield from _paragraphs(contents.overlap_lines(audit))
     yield from ("## Utility", "")
@@ -119,14 +119,14 @@ def _rest(audit: Audit) -> Iterator[str]:
         yield from (words.UTILITY, "")
         yield from table_lines(table)
     yield from ("## Residual risk", "")
-    yield from _headed(residual(audit))
+    yield from headed(residual(audit))
     yield from ("What no attack here covers:", "")
     yield from item_lines(words.NOT_COVERED)
 
 
 def _terms(audit: Audit) -> Iterator[str]:
     yield from ("## Terms", "", words.TERMS_NOTE, "")
-    yield from _tables(contents.terms_table())
+    yield from tables(contents.terms_table())
     yield from ("## Recipients, conditions and review", "")
     table = contents.policy_table(audit)
     if table is None:
@@ -153,13 +153,15 @@ def _signing(audit: Audit) -> Iterator[str]:
     yield from _paragraphs(words.TAMPER, code=True)
 
 
-def _headed(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
+def headed(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield a list of points with a bold head each."""
     yield from (f"- **{markdown(head)}.** {markdown(text)}" for head, text in lines)
     yield ""
 
 
-def _tables(*tables: Table | None) -> Iterator[str]:
-    for table in tables:
+def tables(*given: Table | None) -> Iterator[str]:
+    """Yield the lines of tables, of those that there are."""
+    for table in given:
         if table is not None:
             yield from table_lines(table)
 

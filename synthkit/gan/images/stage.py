@@ -51,7 +51,7 @@ def volume_share(spec: ImageSpec) -> float:
     """
     if spec.nd == 2:
         return 1.0
-    return float(max(1.0, spec.outputs * math.prod(spec.size) / 4096) ** 1.5)
+    return float(max(1.0, spec.outputs * math.prod(spec.size) / 4096) ** 1.75)
 
 
 class ImageStage:

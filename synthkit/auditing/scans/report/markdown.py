@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from synthkit.auditing.report import contents as common
 from synthkit.auditing.report import risks
+from synthkit.auditing.report.markdown import headed, tables
 from synthkit.auditing.scans.metadata import BURNED_IN
 from synthkit.auditing.scans.report import contents, words
 from synthkit.auditing.scans.result import ScanAudit
@@ -40,16 +41,16 @@ def _head(audit: ScanAudit) -> Iterator[str]:
         yield from table_lines(Table("Gates", ("status", "gate", "what was found", "reason"), rows, texts=(1, 2, 3)))
     else:
         yield from (words.NO_POLICY, "")
-    yield from _headed(contents.summary(audit))
+    yield from headed(contents.summary(audit))
 
 
 def _found(audit: ScanAudit) -> Iterator[str]:
     yield from ("## Nearest pairs", "")
-    yield from _tables(contents.worst_table(audit))
+    yield from tables(contents.worst_table(audit))
     yield from ("## Risks: what attacks found", "", words.CONTROLS, "")
     for group in risks.groups(audit, words.GROUPS):
         yield from table_lines(risks.risks_table(group))
-    yield from _tables(risks.measures_table(audit))
+    yield from tables(risks.measures_table(audit))
     missing = risks.not_tested(audit)
     if missing:
         yield from table_lines(Table("Attacks that were not made", ("attack", "why"), tuple(missing), texts=(1,)))
@@ -65,11 +66,11 @@ def _found(audit: ScanAudit) -> Iterator[str]:
             )
         )
     yield from ("## Distances", "", words.DISTANCES, "")
-    yield from _tables(contents.distances_table(audit))
+    yield from tables(contents.distances_table(audit))
     yield from ("## Headers and marks", "", contents.metadata_line(audit), "", BURNED_IN, "")
-    yield from _tables(contents.metadata_table(audit))
+    yield from tables(contents.metadata_table(audit))
     yield from ("## Scans that are there twice", "")
-    yield from _tables(contents.duplicates_table(audit))
+    yield from tables(contents.duplicates_table(audit))
 
 
 def _rest(audit: ScanAudit) -> Iterator[str]:
@@ -78,16 +79,16 @@ def _rest(audit: ScanAudit) -> Iterator[str]:
         yield from (words.NO_GUARANTEE, "")
     else:
         yield from item_lines(common.guarantee_lines(audit.guarantee))
-        yield from _tables(common.guarantee_table(audit.guarantee))
+        yield from tables(common.guarantee_table(audit.guarantee))
     yield from ("## What no attack here covers", "")
     yield from item_lines(words.NOT_COVERED)
     yield from ("## Scope and lineage", "")
-    yield from _tables(contents.scope_table(audit))
+    yield from tables(contents.scope_table(audit))
     yield from item_lines(audit.notes)
     yield from (f"Digest of this audit (SHA-256 of its JSON form): `{common.digest(audit)}`", "")
-    yield from _tables(common.inputs_table(audit), common.origin_table(audit))
+    yield from tables(common.inputs_table(audit), common.origin_table(audit))
     yield from ("## Recipients, review and sign-off", "")
-    yield from _tables(common.policy_table(audit))
+    yield from tables(common.policy_table(audit))
     yield from item_lines(common.conditions(audit))
     yield from item_lines(f"{field}: {text or _LINE}" for field, text in common.review_fields(audit))
     yield from (f"- [ ] {decision}" for decision in words.DECISIONS)
@@ -97,14 +98,3 @@ def _rest(audit: ScanAudit) -> Iterator[str]:
     yield from ("## Tamper evidence", "")
     for line in words.TAMPER:
         yield from (line, "")
-
-
-def _headed(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield from (f"- **{markdown(head)}.** {markdown(text)}" for head, text in lines)
-    yield ""
-
-
-def _tables(*tables: Table | None) -> Iterator[str]:
-    for table in tables:
-        if table is not None:
-            yield from table_lines(table)
