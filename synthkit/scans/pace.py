@@ -31,13 +31,16 @@ _WITHOUT_BUDGET = 1_800.0
 _EVALUATIONS = 20
 
 
-def game_passes(recipe: Recipe) -> tuple[float, float]:
-    """Return the forward passes' worth of work of one step of a game: of the generator, and of the critic."""
+def game_passes(recipe: Recipe, nd: int) -> tuple[float, float]:
+    """Return the forward passes' worth of work of one step of a game: of the generator, and of the critic.
+
+    `nd` says whether of images (2) or volumes (3).
+    """
     smooth = 0.0
     for term in recipe.penalties:
         if term.name != "clipping":
             sides = 2 if term.name == "zero-centred" else 1
-            smooth += _PENALTY_PASSES * sides * term.share / term.every
+            smooth += _PENALTY_PASSES * sides * term.share / term.interval(nd)
     given_back = 2.0 * recipe.anchored if recipe.anchor else 0.0
     return _PASSES[0], (_PASSES[1] - 2.0 + smooth) * recipe.critic_steps + 2.0 + given_back
 
@@ -64,7 +67,7 @@ def steps_for(
         Forward passes' worth of work per step, of the generator and of the critic; None for those of the game.
     """
     batch = context.recipe.batch_of(context.spec.nd)
-    made, scored = passes or game_passes(context.recipe)
+    made, scored = passes or game_passes(context.recipe, context.spec.nd)
     work = batch * (
         made * _operations(generator, context, noise=True) + scored * _operations(critic, context, noise=False)
     )

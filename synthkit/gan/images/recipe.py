@@ -23,7 +23,8 @@ class PenaltyTerm:
     weight
         Gamma, lambda, or the bound of the weights; 0 takes gamma from size and batch (`automatic_gamma`).
     every
-        Computed at every so many critic steps and weighted up by it (lazy regularisation, Karras 2020).
+        Computed at every so many critic steps and weighted up by it (lazy regularisation, Karras 2020). Volumes have it
+        at every step: their weights are so large that four times as much at once makes the critic swing.
     share
         Share of the batch it is computed on.
     last
@@ -36,6 +37,10 @@ class PenaltyTerm:
     every: int = 1
     share: float = 1.0
     last: float = 1.0
+
+    def interval(self, nd: int) -> int:
+        """Critic steps from one time to the next, for images (2) or volumes (3)."""
+        return self.every if nd == 2 else 1
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def volume_share(spec: ImageSpec) -> float:
     """
     if spec.nd == 2:
         return 1.0
-    return float(max(1.0, spec.outputs * math.prod(spec.size) / 4096) ** 1.75)
+    return float(max(1.0, spec.outputs * math.prod(spec.size) / 4096) ** 1.5)
 
 
 class ImageStage:
@@ -198,8 +198,9 @@ class ImageStage:
         loss = self._loss.critic_loss(real_scores, fake_scores)
         total = loss
         for term in self._recipe.penalties:
-            if term.name != "clipping" and self._critic_done % term.every == 0:
-                total = total + term.every * self._penalty(term, real, fake, batch)
+            every = term.interval(self._spec.nd)
+            if term.name != "clipping" and self._critic_done % every == 0:
+                total = total + every * self._penalty(term, real, fake, batch)
         self._critic_optimizer.zero_grad()
         torch.autograd.backward(total)
         self._critic_optimizer.step()
