@@ -141,7 +141,8 @@ def main() -> None:
     path = write_section(
         "privacy",
         title="MedNIST under differential privacy",
-        command=f"python evaluation/benchmarks/scans_privacy.py --time-budget {asked.time_budget}",
+        command=f"python evaluation/benchmarks/scans_privacy.py --time-budget {asked.time_budget} --epsilons "
+        + " ".join(f"{epsilon:g}" for epsilon in asked.epsilons),
         facts={
             "n train": len(train),
             "n compared": COMPARED,
