@@ -65,7 +65,7 @@ def both_ways(scans):
 
 @pytest.fixture(scope="module")
 def detector(scans):
-    return fitted("fanogan", scans, steps=4)
+    return fitted("fanogan", scans, steps=60)
 
 
 # ------------------------------------------------------------ super-resolution
