@@ -231,7 +231,8 @@ def main() -> None:
     path = write_section(
         "mednist",
         title="MedNIST: scans of six classes from noise",
-        command="python evaluation/benchmarks/scans_mednist.py --time-budget 10m 60m --ablation",
+        command=f"python evaluation/benchmarks/scans_mednist.py --time-budget {' '.join(asked.time_budget)}"
+        + (" --ablation" if asked.ablation else ""),
         facts={
             "n train": len(train),
             "n compared": COMPARED,

@@ -24,7 +24,6 @@ from synthkit.gan.images.blocks import (
     Residual,
     active,
     enlarged,
-    join_pixels,
 )
 from synthkit.gan.images.recipe import Recipe
 from synthkit.gan.images.spec import ImageSpec
@@ -63,27 +62,29 @@ class Perceptron(Body):
 class _Levels(Body):
     """What convolutional generators share: sizes and widths from coarse to fine, and the last convolution.
 
-    The finest level of an image is its full resolution, with half the channels of the level before: samples that come
-    from one place of a coarser level show as a grid. A volume ends where its critic begins (``patch``), because a finer
-    level would cost more than all others together.
+    The finest level is the full resolution, with few channels (half as many as the level before for images, a quarter
+    for volumes, so that it costs no more than that one): samples that come from one place of a coarser level show as a
+    grid.
     """
 
     def __init__(self, spec: ImageSpec, recipe: Recipe) -> None:
         super().__init__()
-        self.spec, self.patch = spec, recipe.patch if spec.nd == 3 else 1
-        self.sizes = spec.levels(int(math.log2(self.patch)))
+        self.spec = spec
+        self.sizes = spec.levels()
         coarse = len(spec.levels(int(math.log2(recipe.patch))))
         widths = spec.widths or recipe.widths(spec.nd, coarse)
-        finer = [max(_NARROWEST, widths[-1] // 2**times) for times in range(1, len(self.sizes) - coarse + 1)]
+        share = 2 ** (spec.nd - 1)
+        finer = [max(_NARROWEST, widths[-1] // share**times) for times in range(1, len(self.sizes) - coarse + 1)]
         self.widths = (*widths, *finer)
-        self.out = Conv(spec.nd, self.widths[-1], spec.outputs * self.patch**spec.nd, gain=0.5)
+        self.out = Conv(spec.nd, self.widths[-1], spec.outputs, gain=0.5)
         self.context = Conv(spec.nd, spec.context_channels, self.widths[-1]) if spec.context_channels else None
 
     def full(self, values: Tensor, context: Tensor | None) -> Tensor:
-        """From the finest level to the full size."""
+        """From the finest level to the image."""
         if self.context is not None and context is not None:
             values = values + self.context(enlarged(context, self.sizes[-1]))
-        return join_pixels(self.out(active(values)), self.patch, self.spec.size)
+        made: Tensor = self.out(active(values))
+        return made
 
 
 class Plain(_Levels):
@@ -150,8 +151,7 @@ class Styled(_Levels):
         self.first = nn.ModuleList(Modulated(nd, i, o, style) for i, o in itertools.pairwise((widths[0], *widths)))
         self.second = nn.ModuleList(Modulated(nd, width, width, style) for width in widths)
         self.strength = nn.ParameterList(torch.zeros(1) for _ in widths)
-        outputs = spec.outputs * self.patch**nd
-        self.skips = nn.ModuleList(Modulated(nd, width, outputs, style, 1, demodulate=False) for width in widths)
+        self.skips = nn.ModuleList(Modulated(nd, width, spec.outputs, style, 1, demodulate=False) for width in widths)
         self.noise_maps = self.sizes
 
     def forward(self, given: Tensor, maps: Maps, context: Tensor | None) -> Tensor:
@@ -169,7 +169,7 @@ class Styled(_Levels):
             values = active(self.second[level](values, style)) * math.sqrt(2)
             made = self.skips[level](values, style)
             total = made if total is None else enlarged(total, size) + made
-        joined = torch.zeros(()) if total is None else join_pixels(total, self.patch, self.spec.size)
+        joined = torch.zeros(()) if total is None else total
         return joined if self.context is None else joined + self.full(values, context)
 
 

@@ -94,10 +94,10 @@ class Recipe:
         feature of the critic (Karras 2018).
     patch
         Samples of the image that one sample of the finest level stands for, along each axis: 2 keeps the
-        convolutions off the full resolution, where they cost most. Generators of images go on to the full resolution.
+        convolutions off the full resolution, where they cost most. Generators go on to the full resolution.
     widths_2d, widths_3d
         Channels from the coarsest level to the finest. More levels repeat the first; fewer leave out the last one and
-        the first ones. Finer levels of a generator have half as many as the level before.
+        the first ones. Finer levels of a generator have half as many as the level before, for volumes a quarter.
     optimizer, learning_rate, critic_rate, betas
         Of the generator and, where it differs, of the critic.
     critic_steps
