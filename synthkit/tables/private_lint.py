@@ -31,6 +31,7 @@ _REPORT = frozenset(
 _NOT_IN_SETTINGS = ("digest", "fingerprint", "hash", "checksum", "sha256")
 _UNLIKELY = 1e-4
 _WHOLE = 1e-6
+_TELLING = 4  # columns: of two, the noise of both adds up to nothing in one fit of a hundred
 _MOST_NAMED = 3
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -214,15 +215,15 @@ def counts(model: PrivateModel) -> Verdict:
 def shares(model: PrivateModel) -> Verdict:
     """Shares of symbols are no whole numbers of rows in all columns, as they would be without noise.
 
-    Noise is whole too, so that one column may come out whole by chance: where its noisy counts add up to the number of
-    rows. Counted exactly, all columns do.
+    Noise is whole too, so that a column may come out whole by chance, and two of them once in a hundred fits: where
+    noisy counts add up to the number of rows. Counted exactly, all columns do.
     """
     layout = model.archive.tensors["layout"]
     columns = np.split(layout["share"].astype(np.float64), np.cumsum(layout["sizes"])[:-1])
     telling = [own[own > 0] for own in columns if (own > 0).sum() > 1]
     symbols = counted(sum(map(len, telling)), "symbol")
-    if len(telling) < 2:
-        return skipped("it takes two columns of two values or more to see noise in their shares")
+    if len(telling) < _TELLING:
+        return skipped(f"it takes {_TELLING} columns of two values or more to see noise in their shares")
     candidates = {model.privacy.get("records"), model.manifest["report"].get("rows")} - {None}
     for rows in sorted(candidates):
         scaled = [own * rows for own in telling]
