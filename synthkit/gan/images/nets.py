@@ -22,6 +22,7 @@ from synthkit.gan.images.translators import Encoder, Translator
 __all__ = ["TONES", "Critic", "Encoder", "Generator", "Translator"]
 
 _REACH = 1.05
+_LEAK = 0.05
 TONES = 1025  # knots of a map of values, evenly from -1 to 1
 _LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
@@ -188,10 +189,13 @@ def finished(values: Tensor, spec: ImageSpec) -> Tensor:
     """Bring what a net puts out into [-1, 1]: tanh of the image, probabilities of the regions.
 
     The tangent reaches a little beyond the range and is cut, because background is exactly at its end in most scans;
-    what is cut still passes on its gradient.
+    what is cut still passes on its gradient. In volumes, where background is most of all, a little of the value itself
+    is added: without it all samples went to the end of the range in the first steps, and none came back.
     """
     plain = spec.channels + spec.distance_channels
     image = _REACH * torch.tanh(values[:, :plain])
+    if spec.nd == 3:
+        image = image + _LEAK * values[:, :plain]
     image = image + (image.clamp(-1, 1) - image).detach()
     if not spec.mask_classes:
         return image
