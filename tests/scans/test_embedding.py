@@ -155,7 +155,8 @@ def test_the_noise_is_there_in_every_number():
     rows = [guarded_scans(images_of(40), np.zeros(40, np.int64)) for _ in range(2)]
     one, two = (release_embedding(own, event, features_of(), see, NoiseSource(), classes=1) for own in rows)
     spread = float((one.means - two.means).std())
-    assert spread == pytest.approx(math.sqrt(2) * float(one.error[0]), rel=0.25)
+    # each is divided by its own noisy count
+    assert spread == pytest.approx(math.hypot(float(one.error[0]), float(two.error[0])), rel=0.25)
     assert bool((one.means != two.means).all())
 
 
