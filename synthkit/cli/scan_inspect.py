@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synthkit.cli.scan_options import ScanOptions
+from synthkit.phrases import by
 from synthkit.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def inspect_scans(
 
 
 def _tell(found: ScanSurvey, outlook: FitOutlook, most: int) -> None:
-    from synthkit.io.scan_reading import counted
+    from synthkit.phrases import counted
 
     click.echo(found.report.describe(most))
-    size = " x ".join(map(str, found.size))
+    size = by(found.size)
     click.echo(
         f"used: {counted(found.n_scans, 'scan')} of {size}, {'grey' if found.channels == 1 else 'colours'}, "
         f"{found.form.modality}{f' in {found.form.units}' if found.form.units else ''}, "

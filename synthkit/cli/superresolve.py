@@ -17,6 +17,7 @@ from synthkit.cli.scan_derived import (
     write_derived,
 )
 from synthkit.cli.scan_options import scan_options
+from synthkit.phrases import by
 
 if TYPE_CHECKING:
     from synthkit.cli.scan_options import ScanOptions
@@ -57,5 +58,5 @@ def command(
     made = model.superresolve(scans, sharp=not faithful)
     written = write_derived(made, output, model, model_path, data, format=format_, replace_folder=replace)
     if not quiet:
-        size = " x ".join(map(str, made.size))
+        size = by(made.size)
         click.echo(f"{len(made):,} scans of {size} in '{output}', as {written}, {STILL_OF}", err=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synthkit.html_table import Html, paragraph, table, verdict
+from synthkit.phrases import by
 from synthkit.plain_json import plain_json
 
 _MOST_LISTED = 20
@@ -18,7 +19,7 @@ def told_report(report: Mapping[str, Any], shapes: tuple[str, ...] = ()) -> dict
     are for the log, not for the summary. Entries named in `shapes` are lengths of axes.
     """
     return {
-        name.replace("_", " "): " x ".join(map(str, value)) if name in shapes else _told(value)
+        name.replace("_", " "): by(value) if name in shapes else _told(value)
         for name, value in plain_json(report).items()
     }
 

@@ -20,8 +20,9 @@ from synthkit.io.dicom_pixels import PixelReader, background, dtype_of, form_of,
 from synthkit.io.dicom_record import Header
 from synthkit.io.dicom_series import FEWEST_SLICES, Geometry, Volume, volumes_of
 from synthkit.io.scan_files import natural
-from synthkit.io.scan_reading import Notebook, counted
+from synthkit.io.scan_reading import Notebook
 from synthkit.io.scan_stack import Stack, UnreadableScan
+from synthkit.phrases import counted
 
 __all__ = ["dicom_stacks", "label_tag"]
 

@@ -19,7 +19,8 @@ from itertools import pairwise
 import numpy as np
 
 from synthkit.io.dicom_record import Header
-from synthkit.io.scan_reading import Notebook, counted
+from synthkit.io.scan_reading import Notebook
+from synthkit.phrases import counted
 
 FEWEST_SLICES = 4  # fewer are no volume
 _SAME_PLACE = 0.01  # mm: positions are written with few decimals

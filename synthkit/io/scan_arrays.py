@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from synthkit.errors import InputError, unknown_name
-from synthkit.io.scan_reading import FoundSeries, Notebook, counted
+from synthkit.io.scan_reading import FoundSeries, Notebook
 from synthkit.io.scan_set import ScanForm, ScanSet
+from synthkit.phrases import counted
 
 SPLITS = ("train", "val", "test")
 _COLOURS = 3

@@ -14,9 +14,10 @@ import numpy as np
 from synthkit.errors import InputError
 from synthkit.io.resampling import Fit
 from synthkit.io.scan_labels import Labelled
-from synthkit.io.scan_reading import FoundSeries, Notebook, counted
+from synthkit.io.scan_reading import FoundSeries, Notebook
 from synthkit.io.scan_set import ScanForm
 from synthkit.io.scan_stack import Item, Stack, hashed
+from synthkit.phrases import counted
 
 _AIR = -1024.0  # HU
 _FEW_VOLUMES = 16

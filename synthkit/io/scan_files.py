@@ -10,7 +10,8 @@ from pathlib import Path
 
 from synthkit.errors import InputError
 from synthkit.io.kinds import is_dicom
-from synthkit.io.scan_reading import Notebook, counted
+from synthkit.io.scan_reading import Notebook
+from synthkit.phrases import counted
 from synthkit.visible import one_line
 
 # Reader -> endings; None where the first bytes decide.

@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from synthkit.errors import InputError, unknown_name
-from synthkit.io.scan_reading import Notebook, counted
+from synthkit.io.scan_reading import Notebook
 from synthkit.io.scan_stack import Item, hashed
+from synthkit.phrases import counted
 
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",

@@ -12,8 +12,9 @@ import numpy as np
 from synthkit.errors import InputError
 from synthkit.io.scan_files import KINDS, scan_files
 from synthkit.io.scan_labels import Labelled
-from synthkit.io.scan_reading import Notebook, counted
+from synthkit.io.scan_reading import Notebook
 from synthkit.io.scan_stack import Item, UnreadableScan
+from synthkit.phrases import by, counted
 
 _ADDED = ("", "_mask", "-mask", "_seg", "-seg", "_label", "_labels", "_segmentation", "_annotation", "_gt")
 _MOST_REGIONS = 64
@@ -84,7 +85,7 @@ class Masks:
         if values.ndim == 2 and len(size) == 3 and size[0] == 1:
             values = values[None]
         if values.shape != size:
-            shown = " x ".join(map(str, values.shape))
+            shown = by(values.shape)
             raise UnreadableScan(f"its mask is {shown}, and the scan {' x '.join(map(str, size))}")
         return self._coded(values)
 

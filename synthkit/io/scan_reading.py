@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synthkit.io.scan_set import ScanSet
+from synthkit.phrases import counted
 
 _MOST_SHOWN = 20
 
@@ -190,11 +191,6 @@ class Notebook:
         said = [f"{counted(n, 'file')}: {reason}" for reason, n in counts.most_common(most)]
         more = len(counts) - most
         return "; ".join(said) + (f"; and {more} more reasons" if more > 0 else "")
-
-
-def counted(n: int, what: str) -> str:
-    """Return ``1 scan``, ``2 scans``, ``3 series``."""
-    return f"{n:,} {what}" + ("" if n == 1 or what.endswith("s") else "s")
 
 
 def _cut(lines: list[str], most: int, what: str) -> list[str]:

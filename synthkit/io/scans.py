@@ -24,9 +24,10 @@ from synthkit.io.scan_folder import read_manifest
 from synthkit.io.scan_labels import Labelled
 from synthkit.io.scan_masks import Masks
 from synthkit.io.scan_plans import ArraysPlan, FilesPlan, ScanSurvey, nothing_usable
-from synthkit.io.scan_reading import LeftOut, Notebook, Reading, ReadingReport, counted
+from synthkit.io.scan_reading import LeftOut, Notebook, Reading, ReadingReport
 from synthkit.io.scan_set import ScanForm
 from synthkit.io.scan_stack import Stack
+from synthkit.phrases import by, counted
 
 __all__ = ["LeftOut", "Reading", "ReadingReport", "ScanSurvey", "read_scans", "survey_scans"]
 
@@ -244,7 +245,7 @@ def _arrays_plan(
             spacing = scans.form.spacing
             aspect = 1.0 if spacing is None else spacing[-1] / spacing[-2]
             fit = fit_of(scans.size, wanted, spacing, aspect)
-            notebook.note(f"scans of {_by(scans.size)} were brought to {_by(wanted)}: {FIT_RULE}")
+            notebook.note(f"scans of {by(scans.size)} were brought to {by(wanted)}: {FIT_RULE}")
     return ArraysPlan(scans, notebook, fit, window)
 
 
@@ -280,9 +281,5 @@ def _fits(
     fits = tuple(None if item.size == wanted else fit_of(item.size, wanted, item.spacing, aspect) for item in items)
     changed = sum(fit is not None for fit in fits)
     if changed:
-        notebook.note(f"{counted(changed, 'scan')} of {len(fits):,} were brought to {_by(wanted)}: {FIT_RULE}")
+        notebook.note(f"{counted(changed, 'scan')} of {len(fits):,} were brought to {by(wanted)}: {FIT_RULE}")
     return wanted, fits
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return " x ".join(map(str, size))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from synthkit.phrases import counted
 from synthkit.privacy.accounting import epsilon_spent
 from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.calibration import gaussian_precision
@@ -130,11 +131,6 @@ def unit_in_words(budget: PrivacyBudget, words: Wording = TABLE) -> str:
         return words.record
     name = words.one(budget.unit).removeprefix("one ")
     return f"{name} with up to {counted(budget.rows_per_unit, words.record)}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where there are several or none."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def short(number: float) -> str:

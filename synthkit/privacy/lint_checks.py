@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from synthkit.phrases import counted
 from synthkit.privacy.accounting import cross_check, epsilon_spent
 from synthkit.privacy.budget import ROW, PrivacyBudget
-from synthkit.privacy.describe import counted, one_in, short
+from synthkit.privacy.describe import one_in, short
 from synthkit.privacy.events import CATEGORIES_OF, DISCRETE_LAPLACE, EMBEDDING, GAUSSIAN, SAMPLED_GAUSSIAN, Event
 from synthkit.privacy.histograms import SCORE_STEPS
 from synthkit.privacy.ledger import Ledger

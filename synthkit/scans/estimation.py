@@ -21,6 +21,7 @@ from synthkit.gan.images.spec import ImageSpec
 from synthkit.gan.running import seed_for, trainer_for
 from synthkit.io.resampling import resampled, resampled_masks
 from synthkit.io.scan_set import ScanSet
+from synthkit.phrases import by
 from synthkit.random import RandomSource
 from synthkit.scans.context import FitContext
 from synthkit.scans.fitted import FittedScans
@@ -153,7 +154,7 @@ def prepared(scans: ScanSet, plan: ScanPlan, recipe: Recipe) -> tuple[ScanSet, l
         scans = _with_used_classes(scans, recipe, changes)
     size = plan.size_for(scans.size)
     if size != scans.size:
-        before, after = (" x ".join(map(str, one)) for one in (scans.size, size))
+        before, after = (by(one) for one in (scans.size, size))
         changes.append(f"resampled from {before} to {after}")
         if plan.size == "auto":
             warnings.warn(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, cast
 
+from synthkit.phrases import by
 from synthkit.scans.plan import FEW, FEWEST
 
 _WELL = 100  # passes over the scans after which pictures are usually good, if there are many scans
@@ -58,7 +59,7 @@ class FitOutlook:
 
     def describe(self) -> str:
         """Return one sentence."""
-        size = " x ".join(map(str, self.size))
+        size = by(self.size)
         where = self.device if self.device != "cpu" else f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         seen = (
             f"about {self.passes:,.0f} times" if self.passes >= 1.5 else "about once" if self.passes > 0.5 else "rarely"

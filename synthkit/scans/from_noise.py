@@ -98,7 +98,7 @@ def fit_from_noise(
         parameters=sum(one.numel() for one in generator.parameters()),
     )
     if recipe.tones and report.stopped_because != "interrupted":
-        context.report["tones"] = fit_tones(context, generator, score)
+        context.report["tones"] = fit_tones(context, generator, score, report.best_score)
     return Learned({"generator": generator, "critic": stage.critic} if keep_critic else {"generator": generator})
 
 

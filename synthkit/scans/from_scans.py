@@ -18,6 +18,7 @@ from synthkit.gan.images.nets import Translator
 from synthkit.gan.images.recipe import Recipe
 from synthkit.gan.images.spec import ImageSpec
 from synthkit.io.scan_set import ScanForm, ScanSet
+from synthkit.phrases import by
 from synthkit.random import RandomSource
 from synthkit.scans.batches import readable
 from synthkit.scans.held_out import HeldOutScore
@@ -235,7 +236,7 @@ def require_likeness(scans: ScanSet, space: ScanSpace, *, size: bool = False, le
 
 
 def _form(channels: int, size: tuple[int, ...]) -> str:
-    return " x ".join(map(str, (channels, *size)))
+    return by((channels, *size))
 
 
 def _units(form: ScanForm) -> str:

@@ -86,8 +86,8 @@ def private_recipe(recipe: Recipe, size: tuple[int, ...], widths: tuple[int, ...
     """Return a recipe without what looks at real scans outside the budget, with a small generator.
 
     No spread within a batch, no augmentation that adapts to real scores, no former fakes, no anchor, which would place
-    the noise of each class by its scans, and no tones, which would read their values. Small scans are made sample by
-    sample, not in patches.
+    the noise of each class by its scans, and no tones, which would read their values. Small scans keep the
+    channels of their finest level.
     """
     own = widths or _WIDTHS
     return recipe.changed(

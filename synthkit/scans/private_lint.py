@@ -8,10 +8,20 @@ from pathlib import Path
 import torch
 
 from synthkit.gan.images.nets import Generator
-from synthkit.privacy.describe import counted
+from synthkit.phrases import counted
 from synthkit.privacy.events import EMBEDDING, Event
 from synthkit.privacy.lint_checks import CHECKS
-from synthkit.privacy.linter import Check, LintReport, Verdict, failed, passed, run_checks, skipped
+from synthkit.privacy.linter import (
+    Check,
+    LintReport,
+    Verdict,
+    failed,
+    is_digest,
+    passed,
+    run_checks,
+    skipped,
+    some_named,
+)
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.privacy.scan_plan import CRITIC
 from synthkit.random import RandomSource
@@ -33,7 +43,6 @@ _REPORT = frozenset(
 _DECLARED = frozenset({"domain", "domain_sha256", "embedding", "critic"})
 _NOT_IN_SETTINGS = ("digest", "fingerprint", "hash", "checksum", "sha256")
 _EVENTS = {"embedding": {EMBEDDING}, "critic": {CRITIC}, "hybrid": {EMBEDDING, CRITIC}}
-_MOST_NAMED = 3
 
 
 def lint(model: PrivateModel | str | Path) -> LintReport:
@@ -63,7 +72,7 @@ def parts(model: PrivateModel) -> Verdict:
     archive = model.archive
     odd = sorted(set(archive.tensors) - {_NETWORK}) + sorted(archive.texts) + sorted(set(archive.manifest) - _MANIFEST)
     if odd:
-        return failed(f"it holds {_named(odd)}, which a private fit never writes")
+        return failed(f"it holds {some_named(odd)}, which a private fit never writes")
     if archive.manifest["networks"] != ["generator"] or archive.manifest["target"] is not None:
         return failed("it lists other networks than a generator, or a space to translate into")
     if archive.manifest["values"] != {"private": True}:
@@ -75,7 +84,7 @@ def declared(model: PrivateModel) -> Verdict:
     """What is declared is complete, and is what its recorded digest says."""
     record = model.privacy["declared"]
     if set(record) != _DECLARED:
-        return failed(f"the record of what is declared differs in {_named(sorted(set(record) ^ _DECLARED))}")
+        return failed(f"the record of what is declared differs in {some_named(sorted(set(record) ^ _DECLARED))}")
     domain = _domain(model)
     if domain.sha256 != record["domain_sha256"]:
         return failed("its SHA-256 is not the recorded one: what is declared was changed after the fit")
@@ -105,7 +114,7 @@ def form(model: PrivateModel) -> Verdict:
     wanted = expected.to_dict()
     odd = [name for name in ("size", "channels", "dtype", "form", "regions") if space[name] != wanted[name]]
     if odd:
-        return failed(f"{_named(odd)} of drawn scans do not follow from what is declared")
+        return failed(f"{some_named(odd)} of drawn scans do not follow from what is declared")
     if (list(spec["size"]), spec["channels"]) != (wanted["size"], wanted["channels"]):
         return failed("the networks have another size than is declared")
     return passed(f"{' x '.join(map(str, domain.size))}, {domain.dtype}; spacing and orientation are not kept")
@@ -134,7 +143,7 @@ def released(model: PrivateModel) -> Verdict:
     """The engine has the events that it needs and no others, and the features are the public ones."""
     engine, events = model.privacy["engine"], _events(model)
     if set(events) != _EVENTS.get(engine, set()):
-        return failed(f"the engine {engine!r} has the events {_named(sorted(events)) or 'none'}")
+        return failed(f"the engine {engine!r} has the events {some_named(sorted(events)) or 'none'}")
     stored = model.privacy["declared"]["embedding"]
     if (stored is not None) != (EMBEDDING in events):
         return failed("features without an event, or an event without features")
@@ -182,10 +191,10 @@ def weights(model: PrivateModel) -> Verdict:
     found = model.archive.tensors[_NETWORK]
     odd = sorted(set(found) ^ set(expected))
     if odd:
-        return failed(f"its weights differ from those of its recipe in {_named(odd)}")
+        return failed(f"its weights differ from those of its recipe in {some_named(odd)}")
     shapes = [name for name, own in expected.items() if tuple(own.shape) != found[name].shape]
     if shapes:
-        return failed(f"its weights {_named(shapes)} have other shapes than its recipe says")
+        return failed(f"its weights {some_named(shapes)} have other shapes than its recipe says")
     return passed(f"{counted(len(found), 'array')} of weights, as the recipe says; no statistics of batches")
 
 
@@ -193,9 +202,9 @@ def settings(model: PrivateModel) -> Verdict:
     """The settings are those of a private fit: no digest of the scans, no held-out scans, no balanced classes."""
     stored = model.manifest["settings"]
     odd = [name for name in stored if any(word in name.lower() for word in _NOT_IN_SETTINGS)]
-    long = [name for name, value in stored.items() if isinstance(value, str) and _is_digest(value)]
+    long = [name for name, value in stored.items() if isinstance(value, str) and is_digest(value)]
     if odd or long:
-        return failed(f"the settings hold {_named(odd or long)}: a digest confirms a guess of the scans")
+        return failed(f"the settings hold {some_named(odd or long)}: a digest confirms a guess of the scans")
     if stored.get("class_balance"):
         return failed("classes were balanced, so that rare scans were drawn more often than was accounted")
     if stored.get("validation_share") != "auto":
@@ -214,7 +223,7 @@ def report(model: PrivateModel) -> Verdict:
     """The report tells nothing of the scans that has no event: no held-out score, no number of scans, no seconds."""
     odd = sorted(set(model.manifest["report"]) - _REPORT)
     if odd:
-        return failed(f"it tells {_named(odd)}, which a private fit never reports")
+        return failed(f"it tells {some_named(odd)}, which a private fit never reports")
     return passed("no score on real scans, no exact count")
 
 
@@ -239,12 +248,3 @@ def _domain(model: PrivateModel) -> ScanDomain:
 
 def _events(model: PrivateModel) -> Mapping[str, Event]:
     return {event.name: event for event in model.ledger().events}
-
-
-def _named(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(map(repr, names[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) >= 32 and all(letter in "0123456789abcdef" for letter in text.lower())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthkit.gan.model_showing import model_warnings, settings_table, told_report
 from synthkit.html_table import Html, facts, folded, page, paragraph, table
+from synthkit.phrases import by
 from synthkit.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def model_html(model: ScanGAN) -> str:
         said = settings_table(changed, usual) if changed else paragraph("All settings are the usual ones.", dim=True)
         return page("ScanGAN, not fitted yet", said, given)
     report = plain_json(model.report_)
-    size = " x ".join(map(str, model.size_))
+    size = by(model.size_)
     about = f"{report['scans']:,} scans" if "scans" in report else "scans"
     return page(
         f"ScanGAN, fitted to {about} of {size}",

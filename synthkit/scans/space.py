@@ -12,6 +12,7 @@ from torch import Tensor
 
 from synthkit.errors import DataError, unknown_name
 from synthkit.io.scan_set import ScanForm, ScanSet
+from synthkit.phrases import by
 from synthkit.scans.intensity import Intensity
 from synthkit.scans.regions import drawn_masks, region_values
 from synthkit.scans.unit_images import UnitImages
@@ -97,8 +98,8 @@ class ScanSpace:
         """
         if scans.size != self.size or scans.channels != self.channels:
             raise DataError(
-                f"the scans have {scans.channels} x {_by(scans.size)} samples, and the model was fitted to "
-                f"{self.channels} x {_by(self.size)}",
+                f"the scans have {scans.channels} x {by(scans.size)} samples, and the model was fitted to "
+                f"{self.channels} x {by(self.size)}",
                 remedy=f"read them with size={self.size}",
             )
         wanted = self.regions if masks else ()
@@ -179,7 +180,3 @@ class ScanSpace:
             tuple(content["counts"]),
             tuple(content["regions"]),
         )
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return " x ".join(map(str, size))

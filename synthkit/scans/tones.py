@@ -54,7 +54,9 @@ def rising_map(
     return wanted
 
 
-def fit_tones(context: FitContext, generator: Generator, score: Callable[[Generator], float]) -> dict[str, float]:
+def fit_tones(
+    context: FitContext, generator: Generator, score: Callable[[Generator], float], before: float
+) -> dict[str, float]:
     """Give a generator its tones, if held-out scans then look more like its own.
 
     Parameters
@@ -65,6 +67,8 @@ def fit_tones(context: FitContext, generator: Generator, score: Callable[[Genera
         Trained. It is changed in place.
     score
         Held-out score, higher is better.
+    before
+        That of the generator as it is.
 
     Returns
     -------
@@ -72,7 +76,6 @@ def fit_tones(context: FitContext, generator: Generator, score: Callable[[Genera
         The held-out score ``before`` and ``after``, and whether the tones were ``kept``.
     """
     generator.eval()
-    before = score(generator)
     generator.tones.copy_(torch.from_numpy(_found(context.training, generator, context.random.child("tones"))))
     after = score(generator)
     kept = after > before

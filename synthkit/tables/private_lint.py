@@ -10,10 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from synthkit.phrases import counted
 from synthkit.privacy.budget import ROW
-from synthkit.privacy.describe import counted
 from synthkit.privacy.lint_checks import CHECKS
-from synthkit.privacy.linter import Check, LintReport, Verdict, failed, passed, run_checks, skipped
+from synthkit.privacy.linter import (
+    Check,
+    LintReport,
+    Verdict,
+    failed,
+    is_digest,
+    passed,
+    run_checks,
+    skipped,
+    some_named,
+)
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.schema import Column
 from synthkit.tables.declared import bought_levels, bounds_of, is_modelled, schema_digest, special_numbers
@@ -32,7 +42,6 @@ _NOT_IN_SETTINGS = ("digest", "fingerprint", "hash", "checksum", "sha256")
 _UNLIKELY = 1e-4
 _WHOLE = 1e-6
 _TELLING = 4  # columns: of two, the noise of both adds up to nothing in one fit of a hundred
-_MOST_NAMED = 3
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -64,7 +73,7 @@ def parts(model: PrivateModel) -> Verdict:
     archive = model.archive
     odd = sorted(set(archive.tensors) - _TENSORS) + sorted(archive.texts) + sorted(set(archive.manifest) - _MANIFEST)
     if odd:
-        return failed(f"it holds {_named(odd)}, which a private fit never writes")
+        return failed(f"it holds {some_named(odd)}, which a private fit never writes")
     return passed(f"arrays of {', '.join(sorted(archive.tensors))}; no trees, chains or rows")
 
 
@@ -101,7 +110,7 @@ def measured(model: PrivateModel) -> Verdict:
             return failed(f"the event '{name}' accounts for {found} tables, the schema asks for {blocks:,}")
     unexpected = sorted({name for name, _, _ in _codecs(model)} - set(schema.names))
     if unexpected:
-        return failed(f"the model holds columns that the schema lacks: {_named(unexpected)}")
+        return failed(f"the model holds columns that the schema lacks: {some_named(unexpected)}")
     listed = set(model.bought("bins"))
     if listed != {name for name, depth in levels.items() if depth}:
         return failed("the columns whose bins were bought are not those whose bins the schema leaves open")
@@ -169,7 +178,7 @@ def labels(model: PrivateModel) -> Verdict:
         held = [_key(label) for label in fields["labels"]]
         new, absent = sorted(set(held) - known), sorted(known - set(held))
         if new or absent or len(held) != len(known):
-            what = f"has {_named(new)} besides" if new else f"lacks {_named(absent)} of"
+            what = f"has {some_named(new)} besides" if new else f"lacks {some_named(absent)} of"
             return failed(f"column {name!r} {what} what was declared or bought")
         if fields["declared"] is not None and {_key(label) for label in fields["declared"]} != known:
             return failed(f"column {name!r} restores categories that are neither declared nor bought")
@@ -262,7 +271,7 @@ def cells(model: PrivateModel) -> Verdict:
     """How cells were stored in the data is not remembered."""
     odd = [name for name, fields, _ in _codecs(model) if fields["blank_is_none"]]
     if odd:
-        return failed(f"the model remembers how missing cells of {_named(odd)} were stored")
+        return failed(f"the model remembers how missing cells of {some_named(odd)} were stored")
     return passed("nothing is remembered of how cells were stored")
 
 
@@ -270,9 +279,9 @@ def settings(model: PrivateModel) -> Verdict:
     """The settings are settings: no digest of the data among them."""
     stored = model.manifest["settings"]
     odd = [name for name in stored if any(word in name.lower() for word in _NOT_IN_SETTINGS)]
-    long = [name for name, value in stored.items() if isinstance(value, str) and _is_digest(value)]
+    long = [name for name, value in stored.items() if isinstance(value, str) and is_digest(value)]
     if odd or long:
-        return failed(f"the settings hold {_named(odd or long)}: a digest confirms a guess of the data")
+        return failed(f"the settings hold {some_named(odd or long)}: a digest confirms a guess of the data")
     budget = stored.get("privacy")
     if budget is not None and budget != model.budget().to_json():
         return failed("the settings name another budget than the ledger")
@@ -284,7 +293,7 @@ def report(model: PrivateModel) -> Verdict:
     stored = model.manifest["report"]
     odd = sorted(set(stored) - _REPORT)
     if odd:
-        return failed(f"it tells {_named(odd)}, which a private fit never reports")
+        return failed(f"it tells {some_named(odd)}, which a private fit never reports")
     return passed("no score on held-out rows, no exact count")
 
 
@@ -330,12 +339,3 @@ def _made_up(column: Column, arrays: Arrays, records: Any) -> bool:
 def _key(label: Any) -> str:
     """One spelling of a label and its type."""
     return f"{type(label).__name__} {label}"
-
-
-def _named(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(map(repr, names[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) >= 32 and all(letter in "0123456789abcdef" for letter in text.lower())

@@ -76,8 +76,7 @@ def test_tones_are_kept_where_held_out_scans_say_so(generator, better):
     labels = np.zeros(60, np.int64)  # class 1 has no scans: it is left alone
     training = UnitImages(images, labels, None, np.arange(60), Intensity(0.0, 255.0))
     context = types.SimpleNamespace(training=training, random=RandomSource(0))
-    scores = iter([0.0, 1.0 if better else -1.0])
-    report = fit_tones(context, generator, lambda _: next(scores))
+    report = fit_tones(context, generator, lambda _: 1.0 if better else -1.0, 0.0)
     assert report == {"before": 0.0, "after": 1.0 if better else -1.0, "kept": float(better)}
     assert generator.training
     assert bool(generator.tones[0].any()) is better

@@ -13,8 +13,9 @@ from synthkit.auditing.report import words
 from synthkit.auditing.report.risks import titled
 from synthkit.auditing.result import Audit, GateStatus, GateVerdict, Guarantee
 from synthkit.evaluation.metrics import METRICS
-from synthkit.evaluation.report.contents import DASH, Table, counted, interval, percent, shown, title_of
+from synthkit.evaluation.report.contents import DASH, Table, interval, percent, shown, title_of
 from synthkit.evaluation.text import in_words
+from synthkit.phrases import counted
 from synthkit.privacy.describe import one_in, short
 from synthkit.privacy.describe import percent as bound
 from synthkit.privacy.tradeoff import posterior_bound, true_positive_bound

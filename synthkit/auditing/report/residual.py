@@ -9,7 +9,8 @@ from synthkit.auditing.records import Estimate, Risk
 from synthkit.auditing.report import words
 from synthkit.auditing.report.risks import beside_the_first, by_family, kind_of, listed, measured, titled
 from synthkit.auditing.result import Audit
-from synthkit.evaluation.report.contents import counted, percent
+from synthkit.evaluation.report.contents import percent
+from synthkit.phrases import counted
 
 _TOLD = ("disclosure", "no disclosure found")
 _MOST = 6

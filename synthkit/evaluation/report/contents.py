@@ -13,6 +13,7 @@ from synthkit.evaluation.pictures import ColumnPicture, Pictures
 from synthkit.evaluation.records import STATUSES, Evaluation, Score, Status, Verdict
 from synthkit.evaluation.suite import NEEDED
 from synthkit.evaluation.text import in_words, number
+from synthkit.phrases import counted
 
 MOST_DRAWN = 30
 # A smaller number would be printed as 0.0000, or as minus that.
@@ -277,8 +278,3 @@ def percent(share: float, *, sign: bool = False, digits: int = 1) -> str:
 def as_number(value: Any) -> float:
     """Return a number of the details as a float, NaN for anything else."""
     return float(value) if isinstance(value, int | float) else math.nan
-
-
-def counted(count: int, word: str) -> str:
-    """Return a count with its noun."""
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -11,9 +11,10 @@ from typing import Any
 from synthkit.evaluation.compare import Comparison
 from synthkit.evaluation.metrics import METRICS
 from synthkit.evaluation.records import Score
-from synthkit.evaluation.report.contents import counted, interval, shown
+from synthkit.evaluation.report.contents import interval, shown
 from synthkit.evaluation.report.figures import REAL_LINE, Figure, escaped, numbers, rounded
 from synthkit.evaluation.report.scale import Scale, scale_of
+from synthkit.phrases import counted
 
 _INDEPENDENT = "#566070"
 _INK = "#1b2430"

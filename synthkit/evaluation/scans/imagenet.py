@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from importlib import util
 from pathlib import Path
 
@@ -111,14 +112,15 @@ def load_mobilenet(path: Path | None = None) -> MobileNetV2:
         The package is missing, or the file is not torchvision's own.
     """
     place = weights_path() if path is None else path
-    digest = hashlib.sha256(place.read_bytes()).hexdigest()
+    content = place.read_bytes()  # once: what is checked is what is loaded
+    digest = hashlib.sha256(content).hexdigest()
     if digest != SHA256:
         raise InputError(
             f"'{place}' has the SHA-256 digest {digest[:16]}…, expected {SHA256[:16]}…, so it is not torchvision's "
             "MobileNetV2",
             remedy="Install the package again, or use the extractor 'domain'.",
         )
-    weights = torch.load(place, map_location="cpu", weights_only=True)
+    weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     # Made without drawing random weights, which would disturb torch's global generator.
     with torch.device("meta"):
         network = MobileNetV2()

@@ -10,7 +10,7 @@ from pathlib import Path
 from synthkit.archive import atomic_path
 from synthkit.evaluation.records import STATUSES, Score, Status
 from synthkit.evaluation.report import check_suffix
-from synthkit.evaluation.report.contents import Table, counted, provenance_table
+from synthkit.evaluation.report.contents import Table, provenance_table
 from synthkit.evaluation.report.html import strip
 from synthkit.evaluation.report.markdown import item_lines, markdown, table_lines
 from synthkit.evaluation.report.page import render_page
@@ -19,6 +19,7 @@ from synthkit.evaluation.scans.curves import Drawn, histogram_drawn, spectrum_dr
 from synthkit.evaluation.scans.metrics import METRICS, NEEDED, QUESTIONS, ScanMetric, ScanTheme
 from synthkit.evaluation.scans.pictures import data_address
 from synthkit.evaluation.scans.records import ScanEvaluation
+from synthkit.phrases import counted
 
 _STATED: tuple[tuple[Status, str], ...] = (
     ("fail", "not met"),

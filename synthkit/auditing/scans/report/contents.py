@@ -9,7 +9,8 @@ from synthkit.auditing.report.risks import titled
 from synthkit.auditing.scans.report import words
 from synthkit.auditing.scans.result import ScanAudit
 from synthkit.evaluation.records import Score
-from synthkit.evaluation.report.contents import DASH, Table, counted, interval, percent, shown
+from synthkit.evaluation.report.contents import DASH, Table, interval, percent, shown
+from synthkit.phrases import counted
 
 _NAMED = 8
 
