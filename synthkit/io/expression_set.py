@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ normalised counts; rates that cannot fall below zero, such as TPM; intensities o
 sign."""
 
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-Values = sparse.csr_matrix | np.ndarray
+Values = Any  # a scipy.sparse.csr_matrix, which has no types, or an array
 
 
 @dataclass(frozen=True, eq=False)
