@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="r3")
     parser.add_argument("--shrink", type=int, default=1, help="resolution divided by this, for trials")
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
-    parser.add_argument("--unets", type=int, default=2, help="U-Nets of each kind, with seeds of their own")
+    parser.add_argument("--unets", type=int, default=1, help="U-Nets of each kind, with seeds of their own")
     parser.add_argument("--drawn", type=int, default=DRAWN)
     parser.add_argument("--settings", default="{}", help="further settings of ScanGAN as JSON")
     parser.add_argument("--picture", help="where a trial puts its picture")
