@@ -12,7 +12,7 @@ A check is a function of the model that returns a `Verdict`. Those that every pr
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -165,12 +165,6 @@ def _findings(model: PrivateModel, registries: Iterable[Mapping[str, Check]]) ->
             except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
                 verdict = failed(f"what it looks at cannot be read ({type(error).__name__}: {error})")
             yield Finding(name, check.title, verdict.status, verdict.reason)
-
-
-def some_named(names: Sequence[str], most: int = 3) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(map(repr, names[:most])) + (f" and {more} more" if more > 0 else "")
 
 
 def is_digest(text: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from synthkit.gan.images.nets import Generator
-from synthkit.phrases import counted
+from synthkit.phrases import counted, some_named
 from synthkit.privacy.events import EMBEDDING, Event
 from synthkit.privacy.lint_checks import CHECKS
 from synthkit.privacy.linter import (
@@ -20,7 +20,6 @@ from synthkit.privacy.linter import (
     passed,
     run_checks,
     skipped,
-    some_named,
 )
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.privacy.scan_plan import CRITIC

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from synthkit.phrases import counted
+from synthkit.phrases import counted, some_named
 from synthkit.privacy.budget import ROW
 from synthkit.privacy.lint_checks import CHECKS
 from synthkit.privacy.linter import (
@@ -22,7 +22,6 @@ from synthkit.privacy.linter import (
     passed,
     run_checks,
     skipped,
-    some_named,
 )
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.schema import Column
