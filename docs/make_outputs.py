@@ -50,6 +50,7 @@ GROUPS = (
     ("docs/how-to/scan-to-scan.md",),
     ("docs/how-to/reading-scans.md",),
     ("docs/how-to/dicom-out.md",),
+    ("docs/how-to/reading-expression.md",),
 )
 # the least that ends with a fence: an output that is still empty must not reach into the next block
 BLOCK = re.compile(r"<!-- (runnable|output[^>]*?) -->\n```(\w+)\n(?:(.*?)\n)??```$", re.DOTALL | re.MULTILINE)

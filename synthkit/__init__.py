@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from synthkit.evaluation.scans.evaluate import evaluate_scans as evaluate_scans
     from synthkit.io import read_table as read_table
     from synthkit.io import write_table as write_table
+    from synthkit.io.expression import read_expression as read_expression
+    from synthkit.io.expression_set import ExpressionSet as ExpressionSet
+    from synthkit.io.expression_write import write_expression as write_expression
     from synthkit.io.scan_set import ScanForm as ScanForm
     from synthkit.io.scan_set import ScanSet as ScanSet
     from synthkit.io.scan_write import write_scans as write_scans
@@ -34,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Balancer",
+    "ExpressionSet",
     "PrivacyBudget",
     "ScanForm",
     "ScanGAN",
@@ -50,14 +54,17 @@ __all__ = [
     "evaluate_scans",
     "load",
     "pool_estimates",
+    "read_expression",
     "read_scans",
     "read_table",
+    "write_expression",
     "write_scans",
     "write_table",
 ]
 
 _HOME = {
     "Balancer": "synthkit.balance.balancer",
+    "ExpressionSet": "synthkit.io.expression_set",
     "PrivacyBudget": "synthkit.privacy",
     "ScanForm": "synthkit.io.scan_set",
     "ScanGAN": "synthkit.scans.gan",
@@ -72,8 +79,10 @@ _HOME = {
     "evaluate": "synthkit.evaluation.evaluate",
     "evaluate_scans": "synthkit.evaluation.scans.evaluate",
     "pool_estimates": "synthkit.tables.pooling",
+    "read_expression": "synthkit.io.expression",
     "read_scans": "synthkit.io.scans",
     "read_table": "synthkit.io",
+    "write_expression": "synthkit.io.expression_write",
     "write_scans": "synthkit.io.scan_write",
     "write_table": "synthkit.io",
 }

@@ -1,4 +1,4 @@
-"""``synthkit inspect``: what a table is made of, as a schema to read and edit; or what a folder of scans holds."""
+"""``synthkit inspect``: what a table is made of, as a schema to read and edit; what scans or gene expression hold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from synthkit.cli.common import PATH, SOURCE, Source, json_option, query_option
+from synthkit.cli.expression_inspect import inspect_expression
+from synthkit.cli.expression_options import EXPRESSION, ExpressionOptions, expression_options, kind_of_input
 from synthkit.cli.kinds import refuse_options
 from synthkit.cli.scan_inspect import SCANS, TABLES, inspect_scans
 from synthkit.cli.scan_options import SCANS as READING
 from synthkit.cli.scan_options import ScanOptions, scan_options
-from synthkit.io.kinds import kind_of
 from synthkit.plain_json import plain_json
 from synthkit.schema_showing import describe_values
 
@@ -51,6 +52,7 @@ _NARROWEST = 110
 )
 @click.option("--all", "show_all", is_flag=True, help="Scans: list every series and every file that is left out.")
 @scan_options
+@expression_options
 @json_option
 def command(
     data: Source,
@@ -64,8 +66,9 @@ def command(
     show_all: bool,
     as_json: bool,
     reading: ScanOptions,
+    expression: ExpressionOptions,
 ) -> None:
-    """Propose a schema for the table DATA, and say why; or say what a folder of scans holds.
+    """Propose a schema for the table DATA, and say why; or say what scans or gene expression hold.
 
     Every choice can be changed in the file that -o writes; `synthkit fit --schema` reads it. Candidates are constraints
     that all rows satisfy; they are not applied unless you take the comment marks away.
@@ -78,11 +81,20 @@ def command(
 
     \b
     synthkit inspect scans/ --labels labels.csv
+
+    Of gene expression (.h5ad, .zarr, what 10x writes; a CSV with --measure auto): which matrix is read, what its values
+    are, labels, rare types, batches and donors, and what a fit takes.
+
+    \b
+    synthkit inspect cells.h5ad
     """
-    kind = kind_of(data)
-    refuse_options(kind, data, {**SCANS, **READING, **TABLES})
+    kind = kind_of_input(data)
+    refuse_options(kind, data, {**SCANS, **READING, **TABLES, **EXPRESSION})
     if kind == "scans" and isinstance(data, Path):
         inspect_scans(data, reading, size=size, time_budget=time_budget, show_all=show_all, as_json=as_json)
+        return
+    if kind == "expression" and isinstance(data, Path):
+        inspect_expression(data, expression, as_json=as_json)
         return
     from synthkit.archive import check_output
 

@@ -11,6 +11,7 @@ Kind = Literal["table", "scans", "expression"]
 SCAN_ENDINGS = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npz")
 EXPRESSION_ENDINGS = (".h5ad", ".zarr", ".mtx", ".mtx.gz", ".loom", ".h5")
 _TABLE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv", ".jsonl", ".feather", ".arrow", ".xlsx")
+_ZARR = (".zgroup", "zarr.json")
 _PART_10 = (128, b"DICM")
 _MOST_LOOKED_AT = 2_000
 
@@ -48,6 +49,8 @@ def is_dicom(path: Path) -> bool:
 
 def _kind_of_folder(folder: Path) -> Kind:
     """Tell by the first file of the folder, at any depth, whose name or first bytes say what it is."""
+    if any((folder / name).is_file() for name in _ZARR):
+        return "expression"
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     for path in islice(files, _MOST_LOOKED_AT):
         name = path.name.lower()
