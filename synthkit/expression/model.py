@@ -37,6 +37,10 @@ class Wanted:
         """Return the number of cells."""
         return len(self.classes)
 
+    def given(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return classes, batches and covariates, with the dtypes that networks take."""
+        return self.classes.astype(np.int64), self.batches.astype(np.int64), self.covariates.astype(np.float32)
+
     def take(self, index: np.ndarray | slice) -> Wanted:
         """Return the conditions of some cells."""
         depths = None if self.depths is None else self.depths[index]

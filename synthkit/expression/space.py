@@ -108,7 +108,7 @@ class ExpressionSpace:
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return covariates ``[n, covariates]`` with mean 0 and standard deviation 1, float32."""
-        return ((values - self.scales[:, 0]) / self.scales[:, 1]).astype(np.float32)
+        return np.asarray((values - self.scales[:, 0]) / self.scales[:, 1], np.float32)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -1,0 +1,262 @@
+"""The default model: factors of the values, a game in their coordinates, noise of counting, and restored margins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from synthkit.expression.anchor import Anchor
+from synthkit.expression.latent_nets import EXTRA_NOISE, LatentGenerator
+from synthkit.expression.model import Arrays, Wanted
+from synthkit.expression.raking import CountRaking, ValueRaking, chunks, raking_from
+from synthkit.io.expression_set import Measure, Values
+from synthkit.random import RandomSource
+
+Likelihood = Literal["poisson", "normal"]
+_MOST_DISPERSION = 5.0
+RATE_TARGET = 1e6
+"""Bulk counts are modelled as rates per million."""
+
+
+@dataclass(frozen=True, eq=False)
+class FactorModel:
+    """A fitted generator in latent coordinates.
+
+    Attributes
+    ----------
+    measure
+        What the values are.
+    likelihood
+        "poisson" for counts of single cells; "normal" in logarithms for everything else.
+    base
+        Effects of class, batch and covariates on every gene, ``[effects, genes]``.
+    loadings
+        ``[genes, factors]``.
+    spreads
+        Poisson: squared coefficient of variation that factors leave (a negative binomial's dispersion), ``[genes]``.
+        Normal: standard deviation that they leave, in units of the values, ``[genes]``.
+    anchor
+        Moments of the coordinates of each class; the last coordinate is the log library size where there are counts.
+    generator
+        What the game made of them; None where the anchor is kept.
+    depths
+        Smallest and largest log library size of training cells.
+    margins
+        Margins of each class; None before they are estimated.
+    """
+
+    name = "cwgan"
+
+    measure: Measure
+    likelihood: Likelihood
+    base: np.ndarray
+    loadings: np.ndarray
+    spreads: np.ndarray
+    anchor: Anchor
+    generator: LatentGenerator | None = None
+    depths: tuple[float, float] = (0.0, 0.0)
+    margins: CountRaking | ValueRaking | None = None
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def draw(self, wanted: Wanted, random: RandomSource) -> Values:
+        """Draw values for conditions; see `ExpressionModel.draw`."""
+        parts = [self._part(wanted.take(rows), random.child(f"chunk {rows.start}")) for rows in chunks(len(wanted))]
+        if self.measure != "counts":
+            empty = np.empty((0, self.base.shape[1]), np.float32)
+            return np.concatenate(parts) if parts else empty
+        return (
+            sparse.vstack(parts, format="csr") if parts else sparse.csr_matrix((0, self.base.shape[1]), dtype=np.int32)
+        )
+
+    def _part(self, wanted: Wanted, random: RandomSource) -> Values:
+        values, depths = self.raw(wanted, random)
+        if self.margins is not None:
+            uniform = random.numpy("ties").random(values.shape, dtype=np.float32)
+            restored = np.empty(values.shape, np.int64 if self.likelihood == "poisson" else np.float32)
+            for label in np.unique(wanted.classes):
+                own = wanted.classes == label
+                restored[own] = self.margins.restored(values[own], int(label), uniform[own])
+            values = restored
+        if self.measure in ("counts", "rates") and self.likelihood == "normal":
+            values = np.expm1(np.maximum(values, 0).astype(np.float64))
+        if self.measure != "counts":
+            return np.asarray(np.maximum(values, 0) if self.measure == "log" else values, np.float32)
+        if self.likelihood == "normal":
+            values = _whole(values * (np.exp(depths) / RATE_TARGET)[:, None], random.numpy("rounding"))
+        if wanted.depths is not None:
+            values = _of_depth(values, wanted.depths, random.numpy("depths"))
+        return sparse.csr_matrix(values.astype(np.int32))
+
+    def raw(self, wanted: Wanted, random: RandomSource) -> tuple[np.ndarray, np.ndarray]:
+        """Draw values before their margins are restored, ``[n, genes]``, and log library sizes ``[n]``.
+
+        Values are counts with the Poisson law; with the normal law logarithms of rates, or the values themselves.
+        """
+        latent, depths = self.coordinates(wanted, random)
+        return self._decoded(latent, depths, wanted, random), depths
+
+    def coordinates(self, wanted: Wanted, random: RandomSource) -> tuple[np.ndarray, np.ndarray]:
+        """Draw latent coordinates ``[n, factors]`` and log library sizes ``[n]`` (zeros where there are no counts)."""
+        noise = random.torch("coordinates")
+        size = self.anchor.means.shape[1]
+        drawn = torch.randn(len(wanted), size + EXTRA_NOISE, generator=noise)
+        if self.generator is None:
+            whitened = drawn[:, :size].numpy()
+        else:
+            given = (wanted.classes.astype(np.int64), wanted.batches.astype(np.int64), wanted.covariates)
+            with torch.no_grad():
+                whitened = self.generator(
+                    drawn, *(torch.from_numpy(np.ascontiguousarray(one)) for one in given)
+                ).numpy()
+        latent = self.anchor.coloured(whitened.astype(np.float64), wanted.classes)
+        if self.measure != "counts":
+            return latent, np.zeros(len(wanted))
+        return latent[:, :-1], np.clip(latent[:, -1], *self.depths)
+
+    def _decoded(self, latent: np.ndarray, depths: np.ndarray, wanted: Wanted, random: RandomSource) -> np.ndarray:
+        if self.likelihood == "poisson":
+            rates = self.rates(latent, depths, wanted)
+            shape = 1 / np.maximum(self.spreads, 1e-3)
+            noisy = random.numpy("dispersion").gamma(shape, 1 / shape, rates.shape)
+            return random.numpy("counts").poisson(np.where(self.spreads > 1e-3, rates * noisy, rates))
+        mean = self.effects(wanted) + latent @ self.loadings.T.astype(np.float64)
+        own = random.numpy("own").standard_normal(mean.shape)
+        result: np.ndarray = mean + own * self.spreads
+        return result
+
+    def effects(self, wanted: Wanted) -> np.ndarray:
+        """Return the effects of conditions on every gene, ``[n, genes]``."""
+        n_classes = len(self.anchor.means)
+        result = self.base[wanted.classes].astype(np.float64)
+        n_batches = len(self.base) - n_classes - wanted.covariates.shape[1]
+        if n_batches:
+            result += self.base[n_classes + wanted.batches]
+        if wanted.covariates.shape[1]:
+            result += wanted.covariates @ self.base[n_classes + n_batches :]
+        return np.asarray(result)
+
+    def rates(self, latent: np.ndarray, depths: np.ndarray, wanted: Wanted) -> np.ndarray:
+        """Return expected counts ``[n, genes]``; they sum to the library size of each cell."""
+        logits = self.effects(wanted) + latent @ self.loadings.T.astype(np.float64)
+        logits -= logits.max(1, keepdims=True)
+        rates = np.exp(logits)
+        rates *= (np.exp(depths) / rates.sum(1))[:, None]
+        result: np.ndarray = rates
+        return result
+
+    # -- after the game -----------------------------------------------------------------------------------------------
+
+    def with_margins(self, real: Values, labels: np.ndarray, drawn: Mapping[int, Values]) -> FactorModel:
+        """Return the model with margins restored: `real` in the units in which the model draws without them."""
+        if self.likelihood == "poisson":
+            return replace(self, margins=CountRaking.of(real, labels, drawn))
+        return replace(self, margins=ValueRaking.of(np.asarray(real), labels, dict(drawn)))
+
+    # -- model file ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return what rebuilds the model."""
+        values: dict[str, Any] = {
+            "measure": self.measure,
+            "likelihood": self.likelihood,
+            "depths": list(self.depths),
+            "conditions": None,
+        }
+        arrays: Arrays = {
+            "base": self.base,
+            "loadings": self.loadings,
+            "spreads": self.spreads,
+            "anchor/means": self.anchor.means,
+            "anchor/roots": self.anchor.roots,
+        }
+        if self.generator is not None:
+            given = self.generator.conditions
+            covariates = 0 if given.covariates is None else given.covariates.in_features
+            values["conditions"] = [len(given.classes), len(given.batches), covariates]
+            arrays |= {f"generator/{name}": one.cpu().numpy() for name, one in self.generator.state_dict().items()}
+        if self.margins is not None:
+            arrays |= {f"margins/{name}": one for name, one in self.margins.arrays().items()}
+        return values, arrays
+
+    @classmethod
+    def from_state(cls, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """Rebuild a model from what `state` returned."""
+        parts: dict[str, Arrays] = {"anchor": {}, "generator": {}, "margins": {}}
+        for name, array in arrays.items():
+            group, _, rest = name.partition("/")
+            if rest:
+                parts[group][rest] = np.array(array)
+        anchor = Anchor(parts["anchor"]["means"], parts["anchor"]["roots"])
+        generator = None
+        if values["conditions"] is not None:
+            size = anchor.means.shape[1]
+            # the starting weights are replaced at once, so any stream will do
+            generator = LatentGenerator(size, tuple(values["conditions"]), RandomSource(0).torch("replaced"))
+            generator.load_state_dict({name: torch.from_numpy(one) for name, one in parts["generator"].items()})
+        return cls(
+            values["measure"],
+            values["likelihood"],
+            np.array(arrays["base"]),
+            np.array(arrays["loadings"]),
+            np.array(arrays["spreads"]),
+            anchor,
+            generator,
+            (float(values["depths"][0]), float(values["depths"][1])),
+            raking_from(parts["margins"]) if parts["margins"] else None,
+        )
+
+
+def dispersions(counts: Values, model: FactorModel, conditions: Wanted, random: RandomSource) -> np.ndarray:
+    """Return how much more counts vary inside classes than the model's, as a squared coefficient of variation.
+
+    Moments: ``variance = mean + variance of rates + dispersion * mean square of rates``, summed over the classes.
+
+    Parameters
+    ----------
+    counts
+        CSR, ``[cells, genes]``.
+    model
+        Model without dispersion.
+    conditions
+        Of the cells; rates are drawn for them.
+    random
+        Source of the coordinates.
+    """
+    genes = counts.shape[1]
+    real, drawn, squares = np.zeros(genes), np.zeros(genes), np.zeros(genes)
+    for label in np.unique(conditions.classes):
+        rows = np.flatnonzero(conditions.classes == label)
+        own = sparse.csr_matrix(counts[rows], dtype=np.float64)
+        mean = np.asarray(own.mean(0)).ravel()
+        real += np.asarray(own.multiply(own).sum(0)).ravel() - len(rows) * mean**2
+        first, second = np.zeros(genes), np.zeros(genes)
+        for part in chunks(len(rows)):
+            wanted = conditions.take(rows[part])
+            latent, depths = model.coordinates(wanted, random.child(f"{label} {part.start}"))
+            rates = model.rates(latent, depths, wanted)
+            first += rates.sum(0)
+            second += np.square(rates).sum(0)
+        drawn += second - first**2 / len(rows) + first
+        squares += second
+    found: np.ndarray = np.clip((real - drawn) / np.maximum(squares, 1e-12), 0, _MOST_DISPERSION)
+    return found.astype(np.float32)
+
+
+def _whole(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Round at random to a whole number above or below, so that means are kept."""
+    return np.asarray(np.floor(np.maximum(values, 0) + rng.random(values.shape)), np.int64)
+
+
+def _of_depth(counts: np.ndarray, depths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Bring cells to other library sizes: counts are thinned, or more are drawn in the same proportions."""
+    totals = np.maximum(counts.sum(1), 1)
+    share = depths / totals
+    thinned = rng.binomial(counts, np.minimum(share, 1)[:, None])
+    more = rng.poisson(counts * np.maximum(share - 1, 0)[:, None])
+    return np.where(share[:, None] <= 1, thinned, counts + more)

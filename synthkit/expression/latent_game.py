@@ -1,0 +1,264 @@
+"""The game in latent coordinates: a conditional critic challenges the moments of the classes.
+
+Real coordinates are drawn anew for every batch, from the posterior of a cell: what the factors do not know of a cell is
+not taken for known, so that the generator cannot learn single cells by heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthkit.errors import InputError, unknown_name
+from synthkit.expression.anchor import Anchor
+from synthkit.expression.latent_nets import EXTRA_NOISE, GROUP, LatentCritic, LatentGenerator
+from synthkit.expression.model import Wanted
+from synthkit.gan.ema import WeightAverage
+from synthkit.gan.game import Players, falling_rate, set_rate
+from synthkit.gan.losses import LOSSES, loss_named
+from synthkit.gan.penalties import clip_weights, interpolated_gradient, squared_gradient
+from synthkit.gan.state import Tensors, Values
+from synthkit.random import RandomSource
+
+BATCH = 256
+_RATE, _CRITIC_RATE = 2e-4, 4e-4
+_BETAS = (0.0, 0.9)
+_CRITIC_STEPS = 2
+_PENALTY = {"wgan-gp": 10.0, "relativistic": 1.0, "vanilla": 1.0, "wgan": 0.03}
+_AVERAGE = 0.998
+_TEMPER = 0.5  # classes are seen in proportion to this power of their size: a rare one is seen more often
+_FLAT, _LAST = 0.5, 0.05
+_SCORED, _FEWEST = 800, 4
+_SPREADS = (0.25, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class LatentCells:
+    """Whitened coordinates of cells, as far as they are known.
+
+    Attributes
+    ----------
+    means
+        ``[cells, dimensions]``.
+    errors
+        Roots of their posterior covariance, ``[cells, dimensions]``, before whitening.
+    whiten
+        For each class, what whitens a difference, ``[classes, dimensions, dimensions]``.
+    conditions
+        Of each cell.
+    """
+
+    means: Tensor
+    errors: Tensor
+    whiten: Tensor
+    conditions: tuple[Tensor, Tensor, Tensor]
+
+    @classmethod
+    def of(cls, means: np.ndarray, errors: np.ndarray, anchor: Anchor, conditions: Wanted, device: str) -> LatentCells:
+        """Whiten coordinates by the anchor."""
+        whiten = np.linalg.inv(anchor.roots)
+        labels = conditions.classes
+        centred = np.einsum("nij,nj->ni", whiten[labels], means - anchor.means[labels])
+        classes, batches, covariates = (
+            torch.from_numpy(np.ascontiguousarray(one)).to(device) for one in conditions.given()
+        )
+        own, error, root = (torch.from_numpy(one.astype(np.float32)).to(device) for one in (centred, errors, whiten))
+        return cls(own, error, root, (classes, batches, covariates))
+
+    def drawn(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw the coordinates of some cells from their posterior, ``[rows, dimensions]``."""
+        noise = torch.randn(len(rows), self.errors.shape[1], generator=generator, device=self.means.device)
+        labels = self.conditions[0][rows]
+        return self.means[rows] + torch.einsum("nij,nj->ni", self.whiten[labels], noise * self.errors[rows])
+
+    def given(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the conditions of some cells."""
+        classes, batches, covariates = self.conditions
+        return classes[rows], batches[rows], covariates[rows]
+
+
+class LatentStage:
+    """The game as a stage for the trainer.
+
+    Parameters
+    ----------
+    cells
+        Coordinates of all training cells.
+    held_out
+        Positions of cells that the critic never sees; the score is taken against them.
+    sizes
+        Classes, batches and covariates.
+    random
+        Source of all random numbers.
+    loss
+        "wgan-gp", "relativistic", "vanilla" or "wgan".
+    steps
+        Length of the plan.
+    device
+        Where the game is played.
+    """
+
+    name = "critic and generator"
+
+    def __init__(
+        self,
+        cells: LatentCells,
+        held_out: np.ndarray,
+        sizes: tuple[int, int, int],
+        random: RandomSource,
+        *,
+        loss: str = "wgan-gp",
+        steps: int = 2_000,
+        device: str = "cpu",
+    ) -> None:
+        if loss not in _PENALTY:
+            raise InputError(unknown_name("loss", loss, LOSSES), remedy="Name a loss.")
+        self.total_steps, self.evaluate_every = steps, max(1, min(200, steps))
+        self._cells, self._sizes, self._device = cells, sizes, device
+        self._loss, self._loss_name, self._random = loss_named(loss), loss, random
+        labels = cells.conditions[0].cpu().numpy()
+        seen = np.setdiff1d(np.arange(len(labels)), held_out)
+        self._by_class = [torch.from_numpy(seen[labels[seen] == label]) for label in range(sizes[0])]
+        counts = np.array([len(own) for own in self._by_class], np.float64)
+        self._shares = torch.from_numpy(counts**_TEMPER / (counts**_TEMPER).sum())
+        self._held = {
+            label: torch.from_numpy(own)
+            for label in range(sizes[0])
+            if len(own := held_out[labels[held_out] == label]) >= _FEWEST
+        }
+        self._weights = {label: float((labels == label).mean()) for label in self._held}
+        self.generator = self._new_generator("generator")
+        self._trained = list(self.generator.parameters())
+        self._average = WeightAverage(self._trained, _AVERAGE)
+        self._rng = random.torch("game")
+        self._scale = 1.0
+        self._start_critic("critic")
+
+    def _new_generator(self, name: str) -> LatentGenerator:
+        return LatentGenerator(self._cells.means.shape[1], self._sizes, self._random.torch(name)).to(self._device)
+
+    def _start_critic(self, name: str) -> None:
+        size = self._cells.means.shape[1]
+        self._critic = LatentCritic(size, self._sizes, self._random.torch(name)).to(self._device)
+        self._critic_optimizer = torch.optim.Adam(self._critic.parameters(), lr=_CRITIC_RATE, betas=_BETAS)
+        self._generator_optimizer = torch.optim.Adam(self._trained, lr=_RATE, betas=_BETAS)
+
+    # -- one step -----------------------------------------------------------------------------------------------------
+
+    def step(self, index: int) -> Mapping[str, Tensor]:
+        """Take two critic steps and one generator step."""
+        rate = self._scale * falling_rate(index / self.total_steps, _FLAT, _LAST)
+        set_rate(self._critic_optimizer, _CRITIC_RATE * rate)
+        set_rate(self._generator_optimizer, _RATE * rate)
+        for _ in range(_CRITIC_STEPS):
+            critic_loss = self._improve_critic()
+        rows = self._rows()
+        given = self._cells.given(rows)
+        fake = self.generator(self._noise(len(rows)), *given)
+        self._critic.requires_grad_(False)
+        real_scores = self._critic(self._cells.drawn(rows, self._rng), *given) if self._loss.paired else fake[:, 0]
+        loss = self._loss.generator_loss(real_scores, self._critic(fake, *given))
+        self._critic.requires_grad_(True)
+        self._generator_optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self._generator_optimizer.step()
+        self._average.update(index)
+        return {"critic": critic_loss, "generator": loss.detach()}
+
+    def _improve_critic(self) -> Tensor:
+        rows = self._rows()
+        given = self._cells.given(rows)
+        real = self._cells.drawn(rows, self._rng)
+        with torch.no_grad():
+            fake = self.generator(self._noise(len(rows)), *given)
+
+        def score(values: Tensor) -> Tensor:
+            scores: Tensor = self._critic(values, *given)
+            return scores
+
+        loss = self._loss.critic_loss(score(real), score(fake))
+        weight = _PENALTY[self._loss_name]
+        if self._loss_name == "wgan-gp":
+            # a score depends on its group a little; the norm of a cell's own gradient is what the penalty holds
+            loss = loss + weight * interpolated_gradient(score, real, fake, self._rng)
+        elif self._loss_name != "wgan":
+            loss = loss + weight / 2 * (squared_gradient(score, real) + squared_gradient(score, fake))
+        self._critic_optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self._critic_optimizer.step()
+        if self._loss_name == "wgan":
+            clip_weights(self._critic.parameters(), weight)
+        return loss.detach()
+
+    def _rows(self) -> Tensor:
+        """Draw cells in groups of one class."""
+        labels = torch.multinomial(self._shares, BATCH // GROUP, replacement=True, generator=self._rng)
+        parts = []
+        for label in labels.tolist():
+            own = self._by_class[label]
+            parts.append(own[torch.randint(len(own), (GROUP,), generator=self._rng)])
+        return torch.cat(parts).to(self._device)
+
+    def _noise(self, n: int) -> Tensor:
+        width = self._cells.means.shape[1] + EXTRA_NOISE
+        return torch.randn(n, width, generator=self._rng).to(self._device)
+
+    # -- the rest of the Stage protocol -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self) -> float:
+        """Minus the squared kernel distance to held-out cells, class by class; 0 is as near as other cells come."""
+        generator = self._random.torch("score")
+        total = 0.0
+        with self._average.applied():
+            for label, own in self._held.items():
+                rows = own.repeat(-(-_SCORED // len(own)))[:_SCORED].to(self._device)
+                real = self._cells.drawn(rows, generator)
+                noise = torch.randn(len(rows), real.shape[1] + EXTRA_NOISE, generator=generator).to(self._device)
+                drawn = self.generator(noise, *self._cells.given(rows))
+                total -= self._weights[label] * kernel_distance(real, drawn)
+        return total
+
+    def snapshot(self) -> Tensors:
+        """Copy the averaged weights of the generator."""
+        return self._average.weights()
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Make a snapshot both the weights and their average."""
+        self._average.reset(weights)
+
+    def _players(self) -> Players:
+        return Players(
+            self._trained, self._average, self._critic, self._critic_optimizer, self._generator_optimizer, self._rng
+        )
+
+    def state(self) -> tuple[Values, Tensors]:
+        """Return weights, averages, moments and the position in the stream of random numbers."""
+        return {"scale": self._scale}, self._players().tensors()
+
+    def load_state(self, values: Values, tensors: Mapping[str, Tensor]) -> None:
+        """Continue exactly where `state` was taken."""
+        self._scale = float(values["scale"])
+        self._players().load(tensors)
+
+    def recover(self) -> None:
+        """Halve the learning rate and start again with a new critic."""
+        self._scale /= 2
+        self._start_critic("critic-after-recovery")
+
+
+def kernel_distance(one: Tensor, other: Tensor) -> float:
+    """Return the squared maximum mean discrepancy of two sets ``[n, d]``, ``[m, d]``, without the pairs of itself."""
+
+    def kernel(left: Tensor, right: Tensor) -> Tensor:
+        squared = torch.cdist(left, right).square()
+        return torch.stack([torch.exp(-squared / (2 * spread * left.shape[1])) for spread in _SPREADS]).sum(0)
+
+    n, m = len(one), len(other)
+    own, its = kernel(one, one), kernel(other, other)
+    within = (own.sum() - own.trace()) / (n * (n - 1)) + (its.sum() - its.trace()) / (m * (m - 1))
+    return float(within - 2 * kernel(one, other).mean())
