@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ def read_anndata(source: Any, layer: str | None) -> Found:
             old = package("anndata", f"reading '{path}'").read_h5ad(path)
             found = _read_object(old, layer, path)
             note = f"'{path}' is in the format of anndata before 0.7, so that all of it was read"
-            return Found(**{**vars(found), "notes": (*found.notes, note)})
+            return replace(found, notes=(*found.notes, note))
         read = package("anndata.io", f"reading '{path}'").read_elem
         matrices = [_Candidate(f"layers[{name!r}]", group["layers"][name]) for name in _names(group, "layers")]
         if "raw" in group and "X" in group["raw"]:
@@ -189,7 +189,8 @@ def read_anndata(source: Any, layer: str | None) -> Found:
             matrices.append(_Candidate(X, group["X"]))
         chosen, notes = _chosen(matrices, layer, path)
         genes = read(group["raw"]["var"] if chosen.is_raw else group["var"])
-        return _found(chosen, read(group["obs"]), genes, notes, path)
+        others = tuple(one.name for one in matrices if one is not chosen)
+        return replace(_found(chosen, read(group["obs"]), genes, notes, path), others=others)
 
 
 def _read_object(data: Any, layer: str | None, path: object = "the AnnData object") -> Found:
@@ -200,7 +201,8 @@ def _read_object(data: Any, layer: str | None, path: object = "the AnnData objec
         matrices.append(_Candidate(X, data.X))
     chosen, notes = _chosen(matrices, layer, path)
     genes = data.raw.var if chosen.is_raw else data.var
-    return _found(chosen, data.obs.copy(), genes.copy(), notes, path)
+    others = tuple(one.name for one in matrices if one is not chosen)
+    return replace(_found(chosen, data.obs.copy(), genes.copy(), notes, path), others=others)
 
 
 def _names(group: Any, name: str) -> list[str]:

@@ -274,7 +274,7 @@ def _with_cells(found: Found, table: str | os.PathLike[str], source: str) -> Fou
     without = int((~found.cells.index.isin(set(keys))).sum())
     listed = ", ".join(map(repr, added.columns))
     note = f"'{path}' describes cells, which its column {column!r} names: {listed}" + (
-        f"; {counted(without, 'cell')} of {len(added):,} are not in it" if without else ""
+        f"; {counted(without, 'cell')} of {len(added):,} {'is' if without == 1 else 'are'} not in it" if without else ""
     )
     return replace(found, cells=pd.concat([found.cells, added], axis=1), notes=(*found.notes, note))
 

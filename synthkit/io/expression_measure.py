@@ -200,16 +200,16 @@ def _tell_log(values: Values, facts: ValueFacts) -> str:
 def _tell_signed(found: Found, facts: ValueFacts, source: str) -> str:
     means, deviations = _moments(found.values)
     varies = deviations > 0
-    clipped = facts.most == _CLIP and facts.least >= -_CLIP
-    deviation_fits = (deviations > 0.5) & (deviations < 1.05) if clipped else np.abs(deviations - 1) < 0.02
+    # Cut off at 10, on one side or on both, genes of few cells lose most of their deviation and move a little.
+    clipped = facts.most == _CLIP
+    deviation_fits = (deviations > 0.1) & (deviations < 1.05) if clipped else np.abs(deviations - 1) < 0.02
     scaled = varies & deviation_fits & (np.abs(means) < 0.1 if clipped else np.abs(means) < 0.01)
     if varies.any() and scaled.sum() >= _SCALED_SHARE * varies.sum():
         how = "a mean of 0 and a standard deviation of 1" + (f", cut off at {_CLIP:g}" if clipped else "")
         raise DataError(
             f"the values of {_named(found, source)} are z-scores (each gene has {how}), from which no expression can "
             "be restored",
-            remedy="Give counts, as in layers['counts'], name another matrix with layer= (--layer), or write the file "
-            "before it is scaled.",
+            remedy=_another(found) or "Give counts, as in layers['counts'], or write the file before it is scaled.",
         )
     return (
         f"the values are intensities: some are below zero, from {facts.least:,.4g} to {facts.most:,.4g}, and genes are "
@@ -297,6 +297,11 @@ def _moments(values: Values) -> tuple[np.ndarray, np.ndarray]:
 
 
 # ------------------------------------------------------------ words
+
+
+def _another(found: Found) -> str:
+    """Say which other matrices there are; empty text where there is none."""
+    return f"Take another matrix with layer= (--layer): {', '.join(found.others[:5])}." if found.others else ""
 
 
 def _named(found: Found, source: str) -> str:

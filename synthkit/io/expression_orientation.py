@@ -130,45 +130,38 @@ def orientation(
     genes = gene_share(rows) - gene_share(columns)
     cells = cell_share(columns) - cell_share(rows)
     score = genes + cells
-    reasons = []
+    reasons: list[tuple[bool, str]] = []  # whether it speaks for genes in rows, and in which words
     if genes > _TOLD:
-        reasons.append(f"rows have names of genes ({_example(rows, _like_gene)})")
+        reasons.append((True, f"rows have names of genes ({_example(rows, _like_gene)})"))
     if genes < -_TOLD:
-        reasons.append(f"columns have names of genes ({_example(columns, _like_gene)})")
+        reasons.append((False, f"columns have names of genes ({_example(columns, _like_gene)})"))
     if cells > _TOLD:
-        reasons.append(f"columns have names of cells or samples ({_example(columns, _like_cell)})")
+        reasons.append((True, f"columns have names of cells or samples ({_example(columns, _like_cell)})"))
     if cells < -_TOLD:
-        reasons.append(f"rows have names of cells or samples ({_example(rows, _like_cell)})")
+        reasons.append((False, f"rows have names of cells or samples ({_example(rows, _like_cell)})"))
     sure = abs(score) > _SURE
-    folded = head.strip().lower()
-    if folded in GENE_HEADS:
-        score += 1
-        reasons.append(f"the first column is called {head!r}")
-    elif folded in CELL_HEADS:
-        score -= 1
-        reasons.append(f"the first column is called {head!r}")
-    if cell_columns:
-        score -= 1
-        reasons.append(f"the column {cell_columns[0]!r} describes cells")
-    if gene_columns:
-        score += 1
-        reasons.append(f"the column {gene_columns[0]!r} describes genes")
-    if label_rows:
-        score += 1
-        reasons.append(f"the row {label_rows[0]!r} holds text")
+    for told, speaks_for_genes, words in (
+        (folded(head) in GENE_HEADS, True, f"the first column is called {head!r}"),
+        (folded(head) in CELL_HEADS, False, f"the first column is called {head!r}"),
+        (bool(cell_columns), False, f"the column {_first(cell_columns)} describes cells"),
+        (bool(gene_columns), True, f"the column {_first(gene_columns)} describes genes"),
+        (bool(label_rows), True, f"the row {_first(label_rows)} holds text"),
+    ):
+        if told:
+            score += 1 if speaks_for_genes else -1
+            reasons.append((speaks_for_genes, words))
     if abs(score) <= _TOLD:
         return Orientation(False, "names do not tell", told=False)
-    return Orientation(score > 0, " and ".join(_fitting(reasons, score > 0)), sure=sure)
+    return Orientation(score > 0, ", ".join(words for speaks, words in reasons if speaks == (score > 0)), sure=sure)
 
 
-def _fitting(reasons: list[str], rows_are_genes: bool) -> list[str]:
-    """Keep the reasons that speak for what was decided."""
-    against = (
-        ("columns have names of genes", "rows have names of cells")
-        if rows_are_genes
-        else ("rows have names of genes", "columns have names of cells")
-    )
-    return [reason for reason in reasons if not reason.startswith(against)] or reasons
+def folded(name: str) -> str:
+    """Return the name of a column as the lists of names have it: lower case, with underscores."""
+    return "_".join(name.strip().lower().split())
+
+
+def _first(names: Sequence[str]) -> str:
+    return repr(names[0]) if names else ""
 
 
 def _like_gene(name: str) -> bool:

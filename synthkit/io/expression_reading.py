@@ -51,6 +51,8 @@ class Found:
         What the name of the matrix says that it holds; None where it says nothing.
     notes
         What was found and done.
+    others
+        Other matrices that the file holds.
     """
 
     values: Values
@@ -59,3 +61,4 @@ class Found:
     where: str = ""
     promised: Measure | None = None
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()

@@ -49,12 +49,15 @@ class RawTable(ABC):
         The first rows, each cell as text.
     decimal
         What stands before decimals.
+    notes
+        What was found of the layout of a text file and not said by its name or options.
     """
 
     path: Path
     names: list[str]
     sample: list[list[str]]
     decimal: str = "."
+    notes: tuple[str, ...] = ()
 
     def is_numeric(self, column: int, without: Sequence[int] = ()) -> bool:
         """Whether the first cells of a column are numbers, leaving some rows out."""
@@ -138,6 +141,20 @@ class _Delimited(RawTable):
             self.names = ["", *self.names]  # as R writes it: nothing above the names of rows
         for place, row in enumerate(self.sample):
             self._check(row, place)
+        if options.decimal is None and self._layout.separator != "," and self._has_decimal_commas():
+            self.decimal = ","
+            self._layout = self._layout.with_found("decimal commas", "decimal=comma")
+        if self._layout.found:
+            said = "; ".join(words for words, _ in self._layout.found)
+            settled = "&".join(option for _, option in self._layout.found if option)
+            note = f"'{path}' was read with {said}, as its content suggests"
+            self.notes = (note + (f" ('{path.name}?{settled}' settles it)" if settled else ""),)
+
+    def _has_decimal_commas(self) -> bool:
+        """Whether cells are numbers with a comma before the decimals, and none has a point."""
+        cells = [cell for row in self.sample for cell in row[1:] if not is_number(cell) and is_number(cell, ",")]
+        points = any("." in cell and is_number(cell) for row in self.sample for cell in row[1:])
+        return bool(cells) and not points
 
     def _check(self, row: list[str], place: int) -> None:
         if len(row) != len(self.names):

@@ -17,6 +17,7 @@ from synthkit.io.expression_orientation import (
     GENE_FACTS,
     GENE_HEADS,
     Orientation,
+    folded,
     orientation,
 )
 from synthkit.io.expression_reading import Found
@@ -71,7 +72,7 @@ def read_expression_table(path: Path, rows_are_genes: bool | None = None) -> Fou
         }
     ).set_axis(pd.Index([table.names[place] for place in columns], dtype=object), axis=0)
     down = facts.set_axis(pd.Index(rows, dtype=object), axis=0)
-    notes = [_note(table.path, layout, turned, rows_are_genes is not None)]
+    notes = [*table.notes, _note(table.path, layout, turned, rows_are_genes is not None)]
     if layout.names is None:
         notes.append(f"'{table.path}' has no column of names: its {'genes' if turned else 'cells'} are numbered")
     described = [*across.columns, *down.columns]
@@ -89,22 +90,22 @@ def _layout_of(table: RawTable) -> _Layout:
     label_rows = _label_rows(table)
     rest = range(1, len(table.names))
     numeric = [table.is_numeric(place, label_rows) for place in range(len(table.names))]
-    head = table.names[0].strip().lower()
+    head = folded(table.names[0])
     first = [row[0] for place, row in enumerate(table.sample) if place not in label_rows]
     named = head in GENE_HEADS | CELL_HEADS or head in ("", "unnamed: 0", "id", "name")
     repeated = len(set(first)) < _REPEATED * len(first)
     names = 0 if named or (not numeric[0] and not repeated and head not in CELL_FACTS) else None
     others = [place for place in ([0] if names is None else []) + list(rest)]
-    facts = [place for place in others if not numeric[place] or table.names[place].strip().lower() in CELL_FACTS]
-    gene_facts = [place for place in facts if table.names[place].strip().lower() in GENE_FACTS]
+    facts = [place for place in others if not numeric[place] or folded(table.names[place]) in CELL_FACTS]
+    gene_facts = [place for place in facts if folded(table.names[place]) in GENE_FACTS]
     genes_down = bool(label_rows) or bool(gene_facts)
     if genes_down or head in GENE_HEADS:
         # numbers such as start, end and length describe genes then
         facts += [
             place for place in others
-            if place not in facts and table.names[place].strip().lower() in GENE_FACTS - {"name"}
+            if place not in facts and folded(table.names[place]) in GENE_FACTS - {"name"}
         ]  # fmt: skip
-        gene_facts = [place for place in facts if table.names[place].strip().lower() in GENE_FACTS]
+        gene_facts = [place for place in facts if folded(table.names[place]) in GENE_FACTS]
     across = [table.names[place] for place in others if place not in facts]
     if not across:
         raise DataError(

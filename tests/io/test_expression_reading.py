@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cells import as_anndata, some_cells, table_of, write_h5ad, write_tenx, writ
 from scipy import sparse
 
 from synthkit import read_expression
+from synthkit.errors import DataError
 from synthkit.io.expression_orientation import orientation
 from synthkit.io.kinds import kind_of
 
@@ -167,16 +169,12 @@ SCALED = (LOGS - LOGS.mean(0)) / LOGS.std(0, ddof=1)
 def test_what_values_are_is_told(values: Any, measure: str, said: str, kind: Any, tmp_path: Path) -> None:
     found = read_expression(write_h5ad(tmp_path / "x.h5ad", kind(values.astype(np.float32))))
     assert found.data.measure == measure
-    import re
-
     assert re.search(said, found.told)
     assert found.told in found.notes
 
 
 @pytest.mark.parametrize("values", [SCALED, np.clip(SCALED * 1.0, -1.5, 10).astype(np.float32)])
 def test_z_scores_are_refused_unless_they_are_said_to_be_intensities(values: Any, tmp_path: Path) -> None:
-    from synthkit.errors import DataError
-
     values = values.copy()
     values[0, 0] = 10  # as scanpy clips them
     path = write_h5ad(tmp_path / "x.h5ad", values.astype(np.float32))
@@ -215,4 +213,30 @@ def test_a_table_of_cells_and_a_choice_of_genes(tmp_path: Path) -> None:
         found = read_expression(folder, cells=tmp_path / name, genes=list(DATA.genes.index[[3, 0]]))
         assert list(found.data.cells["cell_type"][:-1]) == list(labels["cell_type"])
         assert np.array_equal(found.data.dense(), DATA.dense()[:, [3, 0]])
-        assert any("1 cell of 12 are not in it" in note or "1 cell of 12" in note for note in found.notes)
+        assert any("1 cell of 12 is not in it" in note for note in found.notes)
+
+
+def test_columns_beside_the_values_describe_genes_or_cells(tmp_path: Path) -> None:
+    turned = table_of(DATA).T.rename_axis("ID_REF")
+    turned.insert(0, "Gene Symbol", [f"G{k}" for k in range(5)])
+    turned.to_csv(tmp_path / "x.tsv", sep="\t")
+    found = read_expression(tmp_path / "x.tsv")
+    assert np.array_equal(found.data.dense(), DATA.dense())
+    assert list(found.data.genes["Gene Symbol"]) == [f"G{k}" for k in range(5)]
+    assert "the column 'Gene Symbol' describes genes" in found.notes[0]
+
+
+def test_semicolons_and_decimal_commas_are_found_and_told(tmp_path: Path) -> None:
+    table = table_of(DATA) / 4
+    table.to_csv(tmp_path / "x.csv", sep=";", decimal=",")
+    found = read_expression(tmp_path / "x.csv")
+    assert np.array_equal(found.data.dense(), DATA.dense() / 4)
+    assert "semicolons" in found.notes[0]
+    assert "decimal commas" in found.notes[0]
+
+
+def test_z_scores_name_the_other_matrices(tmp_path: Path) -> None:
+    path = write_h5ad(tmp_path / "x.h5ad", SCALED.astype(np.float32), layers={"lognorm": LOGS})
+    with pytest.raises(DataError, match=r"Take another matrix with layer= \(--layer\): layers\['lognorm'\]"):
+        read_expression(path)
+    assert read_expression(path, layer="lognorm").data.measure == "log"
