@@ -1,4 +1,4 @@
-"""``synthkit evaluate``: whether synthetic rows or scans are as good as they look, whoever made them."""
+"""``synthkit evaluate``: whether synthetic rows, scans or cells are as good as they look, whoever made them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from synthkit.cli.common import SOURCE, Source, query_option, quiet_option
+from synthkit.cli.expression_evaluate import COLUMNS, evaluate_expression_files
+from synthkit.cli.expression_options import EXPRESSION, ExpressionOptions, expression_options, kind_of_input
 from synthkit.cli.judging import (
     check_outputs,
     judging_options,
@@ -19,7 +21,6 @@ from synthkit.cli.kinds import refuse_options
 from synthkit.cli.scan_evaluate import EXTRACTORS, SCANS, TABLES, evaluate_folders
 from synthkit.cli.scan_options import SCANS as READING
 from synthkit.cli.scan_options import ScanOptions, scan_options
-from synthkit.io.kinds import kind_of
 
 
 @click.command()
@@ -35,7 +36,11 @@ from synthkit.io.kinds import kind_of
     help="Scans: what they are compared by: a network trained on REAL, radiomic features, or ImageNet's MobileNetV2.",
 )
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="Scans: compare at N samples along each axis.")
+@click.option("--label", metavar="COL", help="Gene expression: the column with the type of each cell.")
+@click.option("--batch", metavar="COL", help="Gene expression: the column with the batch of each cell.")
+@click.option("--donor", metavar="COL", help="Gene expression: the column with the donor; donors are held out whole.")
 @scan_options
+@expression_options
 @quiet_option
 def command(
     real_path: Source,
@@ -50,10 +55,14 @@ def command(
     seed: int,
     extractor: str,
     size: int | None,
+    label: str | None,
+    batch: str | None,
+    donor: str | None,
     quiet: bool,
     reading: ScanOptions,
+    expression: ExpressionOptions,
 ) -> None:
-    """Score SYNTHETIC against REAL, the rows or scans it was made from, with controls that tell how to read each score.
+    """Score SYNTHETIC against REAL, what it was made from, with controls that tell how to read each score.
 
     Without HOLDOUT a fifth of REAL is split off, and the scores of copies say less. The exit code is 3 when a gate of
     the suite is not met.
@@ -61,9 +70,26 @@ def command(
     \b
     synthkit evaluate train.csv synthetic.csv --test holdout.csv --target income --report report.html
     synthkit evaluate scans/train/ synthetic/ --test scans/test/ --report report.html
+    synthkit evaluate cells.h5ad synthetic.h5ad --test holdout.h5ad --label cell_type --report report.html
     """
-    kind = kind_of(real_path)
-    refuse_options(kind, real_path, {**SCANS, **READING, **TABLES})
+    kind = kind_of_input(real_path)
+    refuse_options(kind, real_path, {**SCANS, **READING, **TABLES, **EXPRESSION, **COLUMNS})
+    if kind == "expression":
+        evaluate_expression_files(
+            real_path,
+            synthetic_path,
+            test_path,
+            expression,
+            label=label,
+            batch=batch,
+            donor=donor,
+            suite=suite,
+            reports=reports,
+            json_path=json_path,
+            seed=seed,
+            quiet=quiet,
+        )
+        return
     if kind == "scans":
         evaluate_folders(
             real_path,
