@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthkit.auditing.audit import audit as audit
+    from synthkit.auditing.expression.audit import audit_expression as audit_expression
     from synthkit.auditing.scans.audit import audit_scans as audit_scans
     from synthkit.balance.augment import augment as augment
     from synthkit.balance.balancer import Balancer as Balancer
     from synthkit.balance.table import balance_table as balance_table
     from synthkit.evaluation.compare import compare as compare
     from synthkit.evaluation.evaluate import evaluate as evaluate
+    from synthkit.evaluation.expression.evaluate import evaluate_expression as evaluate_expression
     from synthkit.evaluation.scans.evaluate import evaluate_scans as evaluate_scans
     from synthkit.io import read_table as read_table
     from synthkit.io import write_table as write_table
@@ -46,11 +48,13 @@ __all__ = [
     "TableGAN",
     "__version__",
     "audit",
+    "audit_expression",
     "audit_scans",
     "augment",
     "balance_table",
     "compare",
     "evaluate",
+    "evaluate_expression",
     "evaluate_scans",
     "load",
     "pool_estimates",
@@ -72,11 +76,13 @@ _HOME = {
     "Schema": "synthkit.schema",
     "TableGAN": "synthkit.tables.gan",
     "audit": "synthkit.auditing.audit",
+    "audit_expression": "synthkit.auditing.expression.audit",
     "audit_scans": "synthkit.auditing.scans.audit",
     "augment": "synthkit.balance.augment",
     "balance_table": "synthkit.balance.table",
     "compare": "synthkit.evaluation.compare",
     "evaluate": "synthkit.evaluation.evaluate",
+    "evaluate_expression": "synthkit.evaluation.expression.evaluate",
     "evaluate_scans": "synthkit.evaluation.scans.evaluate",
     "pool_estimates": "synthkit.tables.pooling",
     "read_expression": "synthkit.io.expression",

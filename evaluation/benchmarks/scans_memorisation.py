@@ -35,13 +35,13 @@ import numpy as np
 from scans_section import arguments, data_folder, write_section
 from scipy.ndimage import gaussian_filter, rotate
 
+from synthkit.auditing.copy_rates import SHARES, compared, near
 from synthkit.auditing.intervals import FAMILY, adjusted
 from synthkit.auditing.records import DESCRIPTIVE, Estimate, Risk
 from synthkit.auditing.scans.attacks import COMMON, SCAN_ATTACKS
 from synthkit.auditing.scans.case import Features, Pixels, ScanCase, ScanLimits, planted
 from synthkit.auditing.scans.copy_features import learn_copy_features
 from synthkit.auditing.scans.matching import aligned
-from synthkit.auditing.scans.measures import SHARES, compared, near
 from synthkit.auditing.scans.reading import read_sets
 from synthkit.evaluation.scans.extractors import extractor_named
 from synthkit.evaluation.scans.pictures import triples_png

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from synthkit.auditing.attack import AttackText, Family
 from synthkit.auditing.attacks import ATTACKS
+from synthkit.auditing.expression.attacks import EXPRESSION_ATTACKS
 from synthkit.auditing.records import Risk
 from synthkit.auditing.scans.attacks import SCAN_ATTACKS
 
@@ -18,8 +19,8 @@ _MOST_DIGITS = 6
 
 
 def described_attacks() -> dict[str, AttackText]:
-    """Return the attacks on tables and on scans by name."""
-    return {**ATTACKS, **SCAN_ATTACKS}
+    """Return the attacks on tables, on scans and on gene expression by name."""
+    return {**ATTACKS, **SCAN_ATTACKS, **EXPRESSION_ATTACKS}
 
 
 def family_of_attack() -> dict[str, Family]:

@@ -341,7 +341,8 @@ class OverlapGate(ThresholdGate):
         if audit.overlap is None:
             return self._not_tested(f"there are no held-out {audit.thing}s (--holdout)", self.not_tested)
         if self.overlap == "persons" and not audit.knows_persons:
-            why = "no column names the person (--person)" if audit.thing == "row" else "the patients are unknown"
+            lacks = {"row": "no column names the person (--person)", "cell": "no column names the donor (--donor)"}
+            why = lacks.get(audit.thing, "the patients are unknown")
             return self._not_tested(why, self.not_tested)
         number, said = self._measured(audit.overlap, audit.thing)
         status: GateStatus = "met" if holds(number, self.comparison, self.threshold) else "not met"

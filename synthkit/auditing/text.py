@@ -113,6 +113,43 @@ def as_table(audit: Audit) -> Table:
     return table
 
 
+def attacks_table(audit: Audit, title: str) -> Table:
+    """Return the first measure of each attack as a rich table without baselines: value, interval, controls, outcome.
+
+    Parameters
+    ----------
+    audit
+        Of scans or of cells.
+    title
+        Above the table.
+    """
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
+        collapse_padding=True,
+    )  # fmt: skip
+    table.add_column("attack", overflow="fold")
+    table.add_column("measure", no_wrap=True)
+    for heading in ("value", "interval", "on\ncopies", f"on held-\nout {audit.thing}s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    for risk in audit.risks.values():
+        own = risk.headline
+        table.add_row(
+            escape(one_line(plain_title(risk))),
+            next(iter(risk.estimates), ""),
+            number(own.value),
+            f"{number(own.low)} to {number(own.high)}" if own.applies else "",
+            number(risk.positive.value) if risk.positive is not None else "",
+            number(risk.negative.value) if risk.negative is not None else "",
+            OUTCOME_WORDS[risk.outcome],
+        )
+    return table
+
+
 def rows_line(audit: Audit) -> str:
     """Return how many rows were looked at."""
     rows = audit.rows
@@ -241,3 +278,8 @@ def _control(estimate: Estimate | None) -> str:
 def number(value: float) -> str:
     """Return a number with three decimals and a true minus sign, or a dash."""
     return "-" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent."""
+    return f"{100 * share + 0.0:.1f} %".replace("-", "−")

@@ -1,4 +1,4 @@
-"""``synthkit audit``: what synthetic rows or scans disclose of the real ones they were made from, whoever made them."""
+"""``synthkit audit``: what synthetic rows, scans or cells disclose of the real ones they were made from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from synthkit.cli.common import PATH, SOURCE, Source, query_option, quiet_option
+from synthkit.cli.expression_audit import CELLS, audit_files
+from synthkit.cli.expression_options import EXPRESSION, ExpressionOptions, expression_options, kind_of_input
 from synthkit.cli.judging import check_outputs, metric_progress, text_width, words
 from synthkit.cli.kinds import refuse_options
 from synthkit.cli.scan_audit import EXTRACTORS, SCANS, TABLES, audit_folders, check_kinds
 from synthkit.cli.scan_options import SCANS as READING
 from synthkit.cli.scan_options import ScanOptions, scan_options
 from synthkit.errors import GateError, InputError
-from synthkit.io.kinds import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
     "holdout_path",
     metavar="FILE",
     type=SOURCE,
-    help="Real rows or scans that the generator never saw: a control.",
+    help="Real rows, scans or cells that the generator never saw: a control.",
 )
 @click.option(
     "--policy",
@@ -94,6 +95,10 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
 )
 @click.option("--person", metavar="COL", help="The column that names the person, where persons have several rows.")
 @click.option("--target", metavar="COL", help="The column that models of the utility scores predict.")
+@click.option(
+    "--donor", metavar="COL", help="Gene expression: the column of REAL that names the donor, who is protected."
+)
+@click.option("--label", metavar="COL", help="Gene expression: the column of REAL that names the type of a cell.")
 @click.option("--model", "model_path", metavar="FILE", type=PATH, help="The model that made SYNTHETIC: its guarantee.")
 @click.option("--ledger", "ledger_path", metavar="FILE", type=PATH, help="The ledger of the data: all its releases.")
 @click.option(
@@ -138,6 +143,7 @@ def _check(context: click.Context, _: click.Parameter, path: Path | None) -> Non
     help="Audit nothing: say whether the files of an earlier audit are what they were.",
 )
 @scan_options
+@expression_options
 @quiet_option
 def command(
     real_path: Source,
@@ -149,6 +155,8 @@ def command(
     sensitive: tuple[str, ...],
     person: str | None,
     target: str | None,
+    donor: str | None,
+    label: str | None,
     model_path: Path | None,
     ledger_path: Path | None,
     shadow: int,
@@ -159,6 +167,7 @@ def command(
     seed: int,
     quiet: bool,
     reading: ScanOptions,
+    expression: ExpressionOptions,
 ) -> None:
     """Attack SYNTHETIC, made from REAL by whatever tool, and hold what it discloses against a policy.
 
@@ -169,11 +178,14 @@ def command(
     \b
     synthkit audit train.csv synthetic.csv --holdout holdout.csv --sensitive income --report audit.html
     synthkit audit scans/train/ synthetic/ --holdout scans/test/ --report audit.html
+    synthkit audit train.h5ad synthetic.h5ad --holdout holdout.h5ad --donor donor --label cell_type
     synthkit audit --check audit.manifest.json
     """
     real_path, synthetic_path = _sides(real_path, synthetic_path, train_path)
-    kind = kind_of(real_path)
-    refuse_options(kind, real_path, {**SCANS, **READING, **TABLES})
+    kind = kind_of_input(real_path)
+    refuse_options(kind, real_path, {**SCANS, **READING, **TABLES, **CELLS, **EXPRESSION})
+    if kind == "expression":
+        refuse_options(kind, real_path, {"raw_rows": "table"})  # reports on cells tell positions only
     given = {
         "real": real_path,
         "synthetic": synthetic_path,
@@ -200,6 +212,22 @@ def command(
         )
         _publish(scans, reports, json_path, inputs, manifest, quiet)
         _refuse(scans)
+        return
+
+    if kind == "expression":
+        cells = audit_files(
+            inputs,
+            expression,
+            donor=donor,
+            label=label,
+            policy=None if policy == _NO_POLICY else policy,
+            model=model_path,
+            ledger=ledger_path,
+            seed=seed,
+            quiet=quiet,
+        )
+        _publish(cells, reports, json_path, inputs, manifest, quiet)
+        _refuse(cells)
         return
 
     from synthkit.auditing.policy import load_policy
@@ -295,14 +323,11 @@ def _publish(
     from contextlib import ExitStack
 
     from synthkit.archive import atomic_path
-    from synthkit.auditing.report import write_report
-    from synthkit.auditing.scans.report import write_report as write_scan_report
-    from synthkit.auditing.scans.result import ScanAudit
 
     with ExitStack() as all_or_none:
         for report in reports:
             place = all_or_none.enter_context(atomic_path(report))
-            write_scan_report(found, place) if isinstance(found, ScanAudit) else write_report(found, place)
+            _write_report(found, place)
         if json_path is not None:
             all_or_none.enter_context(atomic_path(json_path)).write_text(found.to_json(), encoding="utf-8")
     digest = ""
@@ -317,6 +342,22 @@ def _publish(
     click.echo(found.to_text(width=text_width()), nl=False)
     if manifest is not None:
         click.echo(f"\nManifest {manifest}, SHA-256 {digest}\nKeep this digest where nobody can change it.")
+
+
+def _write_report(found: Audit, place: Path) -> None:
+    """Write the report of an audit of any kind."""
+    from synthkit.auditing.expression.report import write_report as write_expression_report
+    from synthkit.auditing.expression.result import ExpressionAuditResult
+    from synthkit.auditing.report import write_report
+    from synthkit.auditing.scans.report import write_report as write_scan_report
+    from synthkit.auditing.scans.result import ScanAudit
+
+    if isinstance(found, ScanAudit):
+        write_scan_report(found, place)
+    elif isinstance(found, ExpressionAuditResult):
+        write_expression_report(found, place)
+    else:
+        write_report(found, place)
 
 
 def _refuse(found: Audit) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthkit.cli.expression_options import kind_of_input
 from synthkit.cli.judging import metric_progress, words
 from synthkit.cli.kinds import HOLDS
 from synthkit.errors import InputError
-from synthkit.io.kinds import Kind, kind_of
+from synthkit.io.kinds import Kind
 
 if TYPE_CHECKING:
     from synthkit.auditing.scans.result import ScanAudit
@@ -33,9 +34,9 @@ def check_kinds(kind: Kind, real: Source, others: Mapping[str, Source | None]) -
         One of them does.
     """
     for part, place in others.items():
-        if isinstance(place, Path) and place.exists() and kind_of(place) != kind:
+        if isinstance(place, Path) and place.exists() and kind_of_input(place) != kind:
             raise InputError(
-                f"'{real}' holds {HOLDS[kind]}, and the {part} data '{place}' hold {HOLDS[kind_of(place)]}",
+                f"'{real}' holds {HOLDS[kind]}, and the {part} data '{place}' hold {HOLDS[kind_of_input(place)]}",
                 remedy="Name one kind of data in all places.",
             )
 

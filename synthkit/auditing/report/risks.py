@@ -9,6 +9,7 @@ from typing import Literal
 
 from synthkit.auditing.attack import AttackText, Family
 from synthkit.auditing.attacks import ATTACKS
+from synthkit.auditing.expression.attacks import EXPRESSION_ATTACKS
 from synthkit.auditing.records import DESCRIPTIVE, OUTCOMES, Estimate, Outcome, Risk
 from synthkit.auditing.report import words
 from synthkit.auditing.report.figure import Strip, axis_of, strip
@@ -52,7 +53,7 @@ class RiskGroup:
 
 def attack_of(risk: Risk) -> AttackText | None:
     """Return the description of the attack that found a risk, or None where it is not registered."""
-    return ATTACKS.get(risk.attack) or SCAN_ATTACKS.get(risk.attack)
+    return _registered().get(risk.attack)
 
 
 def titled(risk: Risk) -> str:
@@ -150,9 +151,7 @@ def described(audit: Audit) -> list[Described]:
     made = {risk.attack for risk in audit.risks.values()}
     found: list[Described] = []
     for family, (title, _, _) in words.GROUPS.items():
-        for attack in (
-            one for name, one in {**ATTACKS, **SCAN_ATTACKS}.items() if name in made and one.family == family
-        ):
+        for attack in (one for name, one in _registered().items() if name in made and one.family == family):
             alike = [one.attack for one in found if one.attack.measures == attack.measures and not one.as_for]
             found.append(Described(title, attack, capital(alike[0].title) if alike else ""))
     return found
@@ -316,6 +315,10 @@ def _ran(risk: Risk) -> bool:
 def _scale(risk: Risk) -> tuple[str, Kind, str]:
     """What two risks must have in common to be drawn on one scale."""
     return next(iter(risk.estimates), ""), first_kind(risk), f"{risk.headline.baseline:.6g}"
+
+
+def _registered() -> dict[str, AttackText]:
+    return {**ATTACKS, **SCAN_ATTACKS, **EXPRESSION_ATTACKS}
 
 
 def by_family(audit: Audit) -> Mapping[str, list[Risk]]:

@@ -11,12 +11,12 @@ import numpy as np
 
 from synthkit.auditing.attack import AttackText
 from synthkit.auditing.attacks.membership_scores import MEASURES, RATES
+from synthkit.auditing.copy_rates import SHARES, compared, near, preference
 from synthkit.auditing.intervals import auc_estimate, true_positive_estimate
 from synthkit.auditing.records import Risk, not_applicable
 from synthkit.auditing.residual import Comparison
 from synthkit.auditing.scans.case import ScanCase
 from synthkit.auditing.scans.duplicates import scan_hashes
-from synthkit.auditing.scans.measures import SHARES, compared, near, preference
 
 FEWEST = 20
 """Synthetic scans, held-out scans and targets of either kind without which no attack is made."""

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthkit.auditing.copy_rates import near
 from synthkit.auditing.guarantee import read_guarantee
 from synthkit.auditing.intervals import FAMILY, adjusted
+from synthkit.auditing.judging import judged
 from synthkit.auditing.records import DESCRIPTIVE, Risk, not_applicable
 from synthkit.auditing.scans.attacks import COMMON, SCAN_ATTACKS, ScanAttack, too_few
 from synthkit.auditing.scans.case import Features, Pixels, ScanCase, ScanLimits, Space
 from synthkit.auditing.scans.matching import aligned
-from synthkit.auditing.scans.measures import authenticity_score, near, nearer_score
+from synthkit.auditing.scans.measures import authenticity_score, nearer_score
+from synthkit.auditing.scans.metadata import BURNED_IN, audit_metadata
 from synthkit.auditing.scans.metadata import NAME as METADATA
-from synthkit.auditing.scans.metadata import audit_metadata
 from synthkit.auditing.scans.reading import read_sets
 from synthkit.auditing.scans.result import NearestPair, ScanAudit, ScanPictures
 from synthkit.evaluation.records import Score
@@ -136,7 +138,7 @@ def audit_scans(
     risks[METADATA] = (
         not_applicable(METADATA, "The release was handed in as arrays, not as files.")
         if metadata is None
-        else metadata.risk()
+        else metadata.risk(METADATA, BURNED_IN)
     )
     result = ScanAudit(
         risks=risks,
@@ -209,17 +211,7 @@ def _judged(attack: ScanAttack, cases: list[ScanCase], lacking: str) -> Risk:
     if attack.run is None:
         raise ValueError(f"the attack {attack.name!r} is not run")
     own, caught, missed = (attack.run(part) for part in cases)
-    if own.outcome == "not applicable":
-        return own
-    risk = own.judged(
-        caught.headline if caught.outcome != "not applicable" else None,
-        missed.headline if missed.outcome != "not applicable" else None,
-    )
-    if risk.outcome == "disclosure" and COMMON in risk.note:
-        return replace(risk, outcome="inconclusive")
-    if risk.outcome == "no disclosure found" and lacking:
-        return replace(risk, outcome="inconclusive", note=f"{risk.note} {lacking}".strip())
-    return risk
+    return judged(own, caught, missed, doubt=COMMON if COMMON in own.note else "", lacking=lacking)
 
 
 def _spaces(

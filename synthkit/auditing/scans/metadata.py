@@ -9,21 +9,16 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthkit.auditing.intervals import share_estimate
-from synthkit.auditing.records import Risk, not_applicable
+from synthkit.auditing.release_metadata import Kind, MetadataAudit, MetadataFinding, Said
 from synthkit.io.kinds import is_dicom
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
-
-Kind = Literal["named", "unmarked", "note"]
-Said = Iterator[tuple[Kind, str]]
 
 NAME = "scan-metadata"
 BURNED_IN = (
@@ -66,68 +61,6 @@ _EXIF_NAMING = {
 _SHORTEST_NAME = 4
 # What readers raise at damaged files. Files without the mark of DICOM are never opened as such.
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, NotImplementedError, struct.error)
-
-
-@dataclass(frozen=True)
-class MetadataFinding:
-    """Something that released files say.
-
-    Attributes
-    ----------
-    kind
-        "named": it names a patient, a person, a place or a training scan; "unmarked": a mark of being synthetic is
-        missing; "note": worth a look.
-    what
-        What it is.
-    files
-        In how many files.
-    example
-        One of them.
-    """
-
-    kind: Kind
-    what: str
-    files: int
-    example: str
-
-
-@dataclass(frozen=True)
-class MetadataAudit:
-    """What was found in a folder of released files.
-
-    Attributes
-    ----------
-    files
-        Files that were read.
-    formats
-        How many of each format.
-    named, unmarked
-        Files with at least one such finding.
-    findings
-        What was found, named things first.
-    """
-
-    files: int
-    formats: dict[str, int]
-    named: int
-    unmarked: int
-    findings: tuple[MetadataFinding, ...]
-
-    def risk(self, confidence: float = 0.95) -> Risk:
-        """Return it as the risk that a gate asks for: every file was read, so that no control is needed."""
-        if not self.files:
-            return not_applicable(NAME, "No file of a known format was released.")
-        named = share_estimate(self.named, self.files, confidence, 0.0)
-        unmarked = share_estimate(self.unmarked, self.files, confidence, 0.0)
-        told = [one.what for one in self.findings if one.kind == "named"]
-        return Risk(
-            NAME,
-            "",
-            {"named": named, "unmarked": unmarked},
-            self.files,
-            "disclosure" if self.named else "no disclosure found",
-            note=f"Found: {'; '.join(told[:3])}. {BURNED_IN}" if told else BURNED_IN,
-        )
 
 
 def audit_metadata(release: Path, training: Path | None = None) -> MetadataAudit:

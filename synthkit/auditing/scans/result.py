@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from synthkit.auditing.release_metadata import MetadataAudit
 from synthkit.auditing.result import Audit
 from synthkit.auditing.scans.duplicates import ScanDuplicates
-from synthkit.auditing.scans.metadata import MetadataAudit
 from synthkit.evaluation.records import Score
 
 _PICTURES = "pictures"

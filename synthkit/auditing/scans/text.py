@@ -10,8 +10,7 @@ from synthkit.auditing.gate_words import plain_title
 from synthkit.auditing.records import DESCRIPTIVE
 from synthkit.auditing.scans.metadata import BURNED_IN
 from synthkit.auditing.scans.metadata import NAME as METADATA
-from synthkit.auditing.text import OUTCOME_WORDS, as_lines, number, policy_line, verdict_lines
-from synthkit.visible import one_line
+from synthkit.auditing.text import OUTCOME_WORDS, as_lines, attacks_table, percent, policy_line, verdict_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,31 +67,7 @@ def as_text(audit: ScanAudit, *, width: int) -> str:
 
 def as_table(audit: ScanAudit) -> Table:
     """Return the first measure of each attack as a rich table: value, interval, controls, outcome."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(
-        title=f"Audit of {scans_line(audit)}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-        collapse_padding=True,
-    )  # fmt: skip
-    table.add_column("attack", overflow="fold")
-    table.add_column("measure", no_wrap=True)
-    for heading in ("value", "interval", "on\ncopies", "on held-\nout scans"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
-    for risk in audit.risks.values():
-        own = risk.headline
-        table.add_row(
-            escape(one_line(plain_title(risk))),
-            next(iter(risk.estimates), ""),
-            number(own.value),
-            f"{number(own.low)} to {number(own.high)}" if own.applies else "",
-            number(risk.positive.value) if risk.positive is not None else "",
-            number(risk.negative.value) if risk.negative is not None else "",
-            OUTCOME_WORDS[risk.outcome],
-        )
-    return table
+    return attacks_table(audit, f"Audit of {scans_line(audit)}")
 
 
 def findings(audit: ScanAudit) -> Iterator[str]:
@@ -130,8 +105,3 @@ def findings(audit: ScanAudit) -> Iterator[str]:
         yield "No guarantee was handed in: everything above is evidence, nothing is proved."
     if audit.metadata is not None:
         yield BURNED_IN
-
-
-def percent(share: float) -> str:
-    """Return a share in per cent."""
-    return f"{100 * share:.1f} %"

@@ -5,15 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkit.auditing.scans.measures import (
-    SHARES,
-    authenticity_score,
-    compared,
-    effective_number,
-    near,
-    nearer_score,
-    preference,
-)
+from synthkit.auditing.copy_rates import SHARES, compared, effective_number, near, preference
+from synthkit.auditing.scans.measures import authenticity_score, nearer_score
 
 
 def one_class(synthetic: int, holdout: int) -> tuple[np.ndarray, np.ndarray]:

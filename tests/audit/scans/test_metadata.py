@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from pydicom.uid import generate_uid
 
-from synthkit.auditing.scans.metadata import BURNED_IN, MetadataAudit, audit_metadata
+from synthkit.auditing.release_metadata import MetadataAudit
+from synthkit.auditing.scans.metadata import BURNED_IN, NAME, audit_metadata
 from synthkit.io.provenance import Provenance
 from synthkit.io.scan_set import ScanForm, ScanSet
 from synthkit.io.scan_write import write_scans
@@ -47,7 +48,7 @@ def test_what_synthkit_writes_names_nobody_and_is_marked(tmp_path: Path, format:
     found = audit_metadata(tmp_path / "out")
     assert found.files > 0
     assert (found.named, found.unmarked) == (0, 0)
-    risk = found.risk()
+    risk = found.risk(NAME, BURNED_IN)
     assert risk.outcome == "no disclosure found"
     assert BURNED_IN in risk.note
 
@@ -68,8 +69,8 @@ def test_an_attribute_that_names_somebody_is_found(release: Path, name: str, val
     found = audit_metadata(release)
     assert found.named == 1
     assert said(found, "named") == [f"{name} is filled in"]
-    assert found.risk().outcome == "disclosure"
-    assert found.risk().estimates["named"].value == pytest.approx(1 / found.files)
+    assert found.risk(NAME, BURNED_IN).outcome == "disclosure"
+    assert found.risk(NAME, BURNED_IN).estimates["named"].value == pytest.approx(1 / found.files)
 
 
 def test_private_attributes_are_found(release: Path) -> None:
@@ -116,8 +117,8 @@ def test_a_missing_mark_is_found_and_is_no_disclosure(release: Path, name: str, 
     change(release, **{name: value})
     found = audit_metadata(release)
     assert said(found, "unmarked") == [missing]
-    assert found.risk().estimates["unmarked"].value > 0
-    assert found.risk().outcome == "no disclosure found"
+    assert found.risk(NAME, BURNED_IN).estimates["unmarked"].value > 0
+    assert found.risk(NAME, BURNED_IN).outcome == "no disclosure found"
 
 
 def test_burned_in_text_that_is_not_denied_is_a_note(release: Path) -> None:
@@ -168,4 +169,4 @@ def test_damaged_files_are_notes(tmp_path: Path) -> None:
 
 def test_a_folder_without_known_files_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("hello")
-    assert audit_metadata(tmp_path).risk().outcome == "not applicable"
+    assert audit_metadata(tmp_path).risk(NAME, BURNED_IN).outcome == "not applicable"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synthkit.archive import atomic_path
 from synthkit.auditing.scans.report.html import render_html
 from synthkit.auditing.scans.report.markdown import render_markdown
 from synthkit.auditing.scans.result import ScanAudit
-from synthkit.evaluation.report import check_suffix
+from synthkit.evaluation.report import write_form
 
 __all__ = ["render_html", "render_markdown", "write_report"]
 
@@ -32,10 +31,4 @@ def write_report(audit: ScanAudit, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    suffix = check_suffix(path)
-    if suffix == ".json":
-        text = audit.to_json()
-    else:
-        text = (render_html if suffix == ".html" else render_markdown)(audit)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_form(path, audit, html=render_html, markdown=render_markdown)

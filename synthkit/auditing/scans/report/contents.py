@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 
 from synthkit.auditing.report.contents import digest, moment, policy_name
-from synthkit.auditing.report.risks import titled
+from synthkit.auditing.report.released import outcome_lines
 from synthkit.auditing.scans.report import words
 from synthkit.auditing.scans.result import ScanAudit
 from synthkit.evaluation.records import Score
 from synthkit.evaluation.report.contents import DASH, Table, interval, percent, shown
-from synthkit.phrases import counted
-
-_NAMED = 8
 
 
 def facts(audit: ScanAudit) -> list[tuple[str, str]]:
@@ -34,14 +31,7 @@ def facts(audit: ScanAudit) -> list[tuple[str, str]]:
 
 def summary(audit: ScanAudit) -> list[tuple[str, str]]:
     """Return what to take away before the details: what it is about, and a sentence or two."""
-    lines = []
-    for outcome, meaning in words.OUTCOMES_MEAN.items():
-        found = [titled(risk) for risk in audit.risks.values() if risk.outcome == outcome]
-        if found:
-            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-            told = f" These are: {'; '.join(found[:_NAMED])}{more}." if outcome != "not applicable" else ""
-            head = f"{words.OUTCOME_WORDS[outcome]}: {len(found)} of {counted(len(audit.risks), 'result')}"
-            lines.append((head, f"{meaning[:1].upper()}{meaning[1:]}.{told}"))
+    lines = outcome_lines(audit, words)
     for name, risk in audit.risks.items():
         rate, control = risk.estimates.get("attack"), risk.estimates.get("control")
         if rate is not None and control is not None:
