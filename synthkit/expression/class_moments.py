@@ -100,6 +100,8 @@ def shrunk_means(own: Floats, variances: Floats, cells: Floats) -> Floats:
     apart = (weights * (own - (weights * own).sum(0) / weight) ** 2).sum(0) - (has.sum() - 1)
     apart /= np.maximum(weight - (weights**2).sum(0) / weight, _TINY)
     apart = np.maximum(apart, (0.1 * pooled) ** 2 + _TINY)
+    # a class that stands apart from the others by more than its error is not drawn back by their likeness
+    apart = np.maximum(apart, (own - pooled) ** 2 - variances)
     means = pooled + apart / (apart + variances) * (own - pooled)
     moved = np.sqrt(variances)
     bounded: Floats = np.clip(means, own - moved, own + moved)

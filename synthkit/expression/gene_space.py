@@ -30,11 +30,11 @@ from synthkit.random import RandomSource
 BATCH = 64
 _CRITIC_STEPS = 5
 _PENALTY = 10.0
-_RATE = 3e-4
+_RATE = 5e-4
 _DIRECTIONS = 20
 _HELD_OUT, _MOST_HELD_OUT = 0.1, 1000
 # A rough rate of two processor cores, which only plans the length of the training; the time budget cuts it.
-_FLOPS = 5e10
+_FLOPS = 8e10
 
 
 @dataclass(frozen=True, eq=False)

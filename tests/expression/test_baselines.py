@@ -58,7 +58,7 @@ def fitted(name, measure="counts"):
     if name == "mvn":
         return fit_normal(training, random)
     with Trainer(Budget()) as trainer:
-        return fit_gene_space(training, random, trainer, 60.0, steps=4)[0]
+        return fit_gene_space(training, random, trainer, 60.0, steps=2)[0]
 
 
 def dense(values):
@@ -163,3 +163,15 @@ def test_poisson_counts_stay_poisson(fit):
     training = Training(values, conditions([0] * 800), "counts", 1, 1)
     drawn = dense(fit(training).draw(training.conditions, RandomSource(1)))
     assert abs(drawn.var(0).mean() / drawn.mean() - 1) < 0.15
+
+
+@pytest.mark.parametrize("measure", ["counts", "log", "intensities"])
+@pytest.mark.parametrize(
+    "fit", [fit_independent, *(functools.partial(f, random=RandomSource(0)) for f in (fit_copula, fit_normal))]
+)
+def test_a_class_without_cells_is_drawn_as_all_cells_are(fit, measure):
+    known = cells(measure)
+    training = Training(known.values, known.conditions, measure, 4, 1)
+    drawn = dense(fit(training).draw(conditions([3] * 500), RandomSource(1)))
+    assert np.isfinite(drawn).all()
+    assert np.corrcoef(drawn.mean(0), dense(known.values).mean(0))[0, 1] > 0.9
