@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from synthkit.evaluation.evaluate import evaluate as evaluate
     from synthkit.evaluation.expression.evaluate import evaluate_expression as evaluate_expression
     from synthkit.evaluation.scans.evaluate import evaluate_scans as evaluate_scans
+    from synthkit.expression.gan import ExpressionGAN as ExpressionGAN
     from synthkit.io import read_table as read_table
     from synthkit.io import write_table as write_table
     from synthkit.io.expression import read_expression as read_expression
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Balancer",
+    "ExpressionGAN",
     "ExpressionSet",
     "PrivacyBudget",
     "ScanForm",
@@ -68,6 +70,7 @@ __all__ = [
 
 _HOME = {
     "Balancer": "synthkit.balance.balancer",
+    "ExpressionGAN": "synthkit.expression.gan",
     "ExpressionSet": "synthkit.io.expression_set",
     "PrivacyBudget": "synthkit.privacy",
     "ScanForm": "synthkit.io.scan_set",
@@ -94,7 +97,7 @@ _HOME = {
 }
 
 # The kind that a model file states in its manifest -> the public class that opens it.
-_MODEL_KINDS = {"table": "TableGAN", "scans": "ScanGAN"}
+_MODEL_KINDS = {"table": "TableGAN", "scans": "ScanGAN", "expression": "ExpressionGAN"}
 
 
 def load(path: str | Path) -> Any:
@@ -107,7 +110,7 @@ def load(path: str | Path) -> Any:
 
     Returns
     -------
-    TableGAN or ScanGAN
+    TableGAN, ScanGAN or ExpressionGAN
         The fitted model, ready to sample.
 
     Raises

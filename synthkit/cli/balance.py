@@ -19,13 +19,14 @@ from synthkit.cli.common import (
     quiet_option,
     seed_option,
 )
+from synthkit.cli.expression_options import EXPRESSION, ExpressionOptions, expression_options, kind_of_input
+from synthkit.cli.expression_sample import BALANCE, balance_cells
 from synthkit.cli.kinds import refuse_options
 from synthkit.cli.scan_balance import SCANS, TABLES, balance_scans
 from synthkit.cli.scan_options import SCANS as READING
 from synthkit.cli.scan_options import ScanOptions, scan_options
 from synthkit.cli.scan_sample import FORMATS, folder_of
 from synthkit.errors import InputError, SchemaError, unknown_name
-from synthkit.io.kinds import kind_of
 
 _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
 
@@ -44,7 +45,10 @@ _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
 )
 @click.option("--model", "model_path", type=PATH, help="A model of the same table; one is fitted when left out.")
 @click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
-@click.option("--time-budget", help="The most time for fitting: 90s, 2m, 1h.  [default: 2m for a table, 10m for scans]")
+@click.option(
+    "--time-budget",
+    help="The most time for a fit: 90s, 1h.  [default: 2m for a table, 10m for scans, 5m for expression]",
+)
 @click.option(
     "--smallest",
     type=click.IntRange(min=2),
@@ -60,7 +64,9 @@ _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
     help="New rows are rejected that are less like their class than this share of its real rows; 0 for none.",
 )
 @click.option("--mark", metavar="COLUMN", help="Add a column that says which rows are synthetic.")
-@click.option("--save-model", type=PATH, metavar="MODEL", help="Scans: keep the model that is fitted here.")
+@click.option(
+    "--save-model", type=PATH, metavar="MODEL", help="Scans, gene expression: keep the model that is fitted here."
+)
 @click.option(
     "--format",
     "format_",
@@ -69,8 +75,10 @@ _COUNT = re.compile(r"\s*(.+?)\s*=\s*(\d+)\s*(?:,|$)", re.DOTALL)
     show_default=True,
     help="Scans: of the files; auto is that of DATA.",
 )
-@click.option("--replace", is_flag=True, help="Scans: replace a folder OUT that synthkit wrote.")
+@click.option("--replace", is_flag=True, help="Scans, gene expression: replace a folder OUT that synthkit wrote.")
+@click.option("--label", multiple=True, metavar="COL", help="Gene expression: the column whose classes are balanced.")
 @scan_options
+@expression_options
 @json_option
 @seed_option
 @quiet_option
@@ -90,10 +98,12 @@ def command(
     save_model: Path | None,
     format_: str,
     replace: bool,
+    label: tuple[str, ...],
     as_json: bool,
     seed: int | None,
     quiet: bool,
     reading: ScanOptions,
+    expression: ExpressionOptions,
 ) -> None:
     """Bring the classes of a column of DATA to a ratio. Real rows come first and stay untouched.
 
@@ -107,9 +117,12 @@ def command(
     synthkit balance people.csv --target income -o balanced.csv --counts '<=50K=30000,>50K=20000'
     synthkit balance air.csv --target pm25 -o balanced.csv --quantiles 0.1,0.9
     synthkit balance chest/ -o added --model chest.synth
+    synthkit balance pbmc.h5ad -o balanced.h5ad --label cell_type --ratio 0.2
     """
-    kind = kind_of(data)
-    refuse_options(kind, data, {**TABLES, **SCANS, **READING})
+    kind = kind_of_input(data)
+    other = {**TABLES, **SCANS, **READING, **BALANCE, **EXPRESSION}
+    shared = ("replace", "save_model") if kind == "expression" else ()
+    refuse_options(kind, data, {name: of for name, of in other.items() if name not in shared})
     if ratio is not None and counts is not None:
         raise InputError("--ratio and --counts both say how many rows are wanted", remedy="Give one of them.")
     if kind == "scans":
@@ -124,6 +137,23 @@ def command(
             format=format_,
             replace=replace,
             time_budget=time_budget or "10m",
+            as_json=as_json,
+            seed=seed,
+            quiet=quiet,
+        )
+        return
+    if kind == "expression":
+        balance_cells(
+            Path(str(data)),
+            output,
+            expression,
+            label=label,
+            ratio=ratio,
+            counts=counts,
+            model_path=model_path,
+            save_model=save_model,
+            replace=replace,
+            time_budget=time_budget or "5m",
             as_json=as_json,
             seed=seed,
             quiet=quiet,

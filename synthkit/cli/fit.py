@@ -20,16 +20,17 @@ from synthkit.cli.common import (
     quiet_option,
     seed_option,
 )
+from synthkit.cli.expression_fit import CELLS, MODELS, SHARED, ExpressionFitOptions, fit_cells
+from synthkit.cli.expression_options import EXPRESSION, ExpressionOptions, expression_options, kind_of_input
 from synthkit.cli.kinds import given, refuse_options
 from synthkit.cli.scan_fit import RECIPES, SCANS, TABLES, ScanFitOptions, fit_scans
 from synthkit.cli.scan_options import SCANS as READING
 from synthkit.cli.scan_options import ScanOptions, scan_options
 from synthkit.errors import InputError, unknown_name
-from synthkit.io.kinds import kind_of
 
 Loss = Literal["relativistic", "wgan-gp", "wgan", "vanilla"]
 _TABLE_LOSSES = ("relativistic", "wgan-gp", "wgan", "vanilla")
-_TIME = {"table": "2m", "scans": "10m"}
+_TIME = {"table": "2m", "scans": "10m", "expression": "5m"}
 
 
 @click.command()
@@ -38,11 +39,14 @@ _TIME = {"table": "2m", "scans": "10m"}
 @click.option("-o", "--output", "output", type=PATH, required=True, metavar="MODEL", help="The model file to write.")
 @click.option("--schema", "schema_path", type=PATH, help="A schema from `synthkit inspect`, instead of a proposed one.")
 @click.option("--target", metavar="COL", help="The column that will be predicted from the others.")
-@click.option("--time-budget", help="The most time to take: 90s, 2m, 1h.  [default: 2m for a table, 10m for scans]")
+@click.option(
+    "--time-budget", help="The most time: 90s, 2m, 1h.  [default: 2m for a table, 10m for scans, 5m for expression]"
+)
 @click.option(
     "--loss",
     type=click.Choice([*_TABLE_LOSSES, "hinge", "least-squares"]),
-    help="What the adversary is trained with.  [default: relativistic; for scans that of the recipe]",
+    help="What the adversary is trained with.  [default: relativistic; for scans that of the recipe, for gene "
+    "expression wgan-gp]",
 )
 @click.option(
     "--generator",
@@ -89,16 +93,43 @@ _TIME = {"table": "2m", "scans": "10m"}
 )
 @click.option("--class-balance", is_flag=True, help="Scans: see every class equally often in training.")
 @click.option("--flip", is_flag=True, help="Scans: mirror left and right in training; never where laterality matters.")
-@click.option("--steps", type=click.IntRange(min=1), help="Scans: length of the plan, instead of what fits the time.")
-@click.option("--batch", type=click.IntRange(min=2), help="Scans: how many for each step, instead of the recipe's.")
+@click.option("--steps", type=click.IntRange(min=1), help="Scans, gene expression: length of the game.")
+@click.option(
+    "--batch",
+    "step_batch",
+    metavar="N|COL",
+    help="Scans: how many for each step, instead of the recipe's. Gene expression: the column of batches.",
+)
 @click.option("--widths", metavar="128,64,32", help="Scans: channels of the networks from coarse to fine.")
 @click.option("--pictures", type=PATH, metavar="FOLDER", help="Scans: put a grid of drawn scans here while training.")
 @click.option(
     "--classes",
     metavar="a=100,b=200",
-    help="Scans, with --epsilon: the declared classes, with the public number of patients of each, or without: a,b.",
+    help="Scans and gene expression, with --epsilon: the declared classes, with the public number of patients (cells) "
+    "of each, or without: a,b.",
+)
+@click.option(
+    "--model",
+    "model_name",
+    type=click.Choice(list(MODELS)),
+    default="auto",
+    show_default=True,
+    help="Gene expression: " + "; ".join(f"{name}: {text}" for name, text in MODELS.items()) + ".",
+)
+@click.option("--label", multiple=True, metavar="COL", help="Gene expression: a column with the types of cells.")
+@click.option("--donor", metavar="COL", help="Gene expression: the column that names the person of each cell.")
+@click.option("--covariate", "covariates", multiple=True, metavar="COL", help="Gene expression: a column of numbers.")
+@click.option(
+    "--genes", default="all", show_default=True, metavar="all|hvg:N", help="Gene expression: all, or the most variable."
+)
+@click.option("--factors", type=click.IntRange(min=1), help="Gene expression: latent dimensions of cwgan.")
+@click.option(
+    "--loadings",
+    metavar="PUBLIC",
+    help="Gene expression, with --epsilon: public directions: a GMT file, a table, a public .h5ad, or random:32.",
 )
 @scan_options
+@expression_options
 @budget_options
 @ledger_option
 @noise_option
@@ -126,10 +157,17 @@ def command(
     class_balance: bool,
     flip: bool,
     steps: int | None,
-    batch: int | None,
+    step_batch: str | None,
     widths: str | None,
     pictures: Path | None,
     classes: str | None,
+    model_name: str,
+    label: tuple[str, ...],
+    donor: str | None,
+    covariates: tuple[str, ...],
+    genes: str,
+    factors: int | None,
+    loadings: str | None,
     ledger: Path | None,
     reproducible_noise: int | None,
     device: str,
@@ -137,8 +175,9 @@ def command(
     quiet: bool,
     asked: BudgetOptions,
     reading: ScanOptions,
+    expression: ExpressionOptions,
 ) -> int:
-    """Fit a generator to the table or the scans in DATA and write it to a model file.
+    """Fit a generator to the table, the scans or the gene expression in DATA and write it to a model file.
 
     Ctrl-C stops early and keeps the best so far. After a crash or a kill, the same command with --resume goes on where
     the last checkpoint was taken; it lies beside the output as MODEL.checkpoint until the model is written.
@@ -147,15 +186,43 @@ def command(
     synthkit fit people.csv -o people.synth --target income
     synthkit fit people.csv -o people.synth --schema declared.yaml --epsilon 1 --delta 1e-6
     synthkit fit chest/ -o chest.synth --size 64 --time-budget 1h
+    synthkit fit pbmc.h5ad -o pbmc.synth --label cell_type --batch donor
 
     With --epsilon the fit keeps differential privacy: the schema (of scans --size, --window, --classes and --records)
     must be declared, and noise never depends on the seed.
 
-    Options that begin with "Scans:" are for a folder of DICOM, NIfTI or pictures, or an .npz file.
+    Options that begin with "Scans:" are for a folder of DICOM, NIfTI or pictures, or an .npz file; those of gene
+    expression for .h5ad, .zarr and what 10x writes, or a CSV with --measure.
     """
-    kind = kind_of(data)
-    refuse_options(kind, data, {**TABLES, **SCANS, **READING})
-    budgeted = time_budget or _TIME.get(kind, "2m")
+    kind = kind_of_input(data)
+    other = {**TABLES, **SCANS, **READING, **CELLS, **EXPRESSION}
+    refuse_options(kind, data, {name: of for name, of in other.items() if kind != "expression" or name not in SHARED})
+    budgeted = time_budget or _TIME[kind]
+    if kind == "expression":
+        if loss is not None and loss not in _TABLE_LOSSES:
+            raise InputError(f"for gene expression, {unknown_name('loss', loss, _TABLE_LOSSES)}", remedy="Choose one.")
+        cells = ExpressionFitOptions(
+            model=model_name,
+            label=label,
+            batch=step_batch,
+            donor=donor,
+            covariates=covariates,
+            genes=genes,
+            factors=factors,
+            loadings=loadings,
+            classes=classes,
+            loss=loss,
+            steps=steps,
+            time_budget=budgeted,
+            resume=resume,
+            log=log,
+            ledger=ledger,
+            reproducible_noise=reproducible_noise,
+            device=device if given("device") else "auto",
+            seed=seed,
+            quiet=quiet,
+        )
+        return fit_cells(Path(str(data)), output, expression, asked, cells)
     if kind == "scans":
         options = ScanFitOptions(
             recipe=recipe,
@@ -167,7 +234,7 @@ def command(
             class_balance=class_balance,
             flip=flip,
             steps=steps,
-            batch=batch,
+            batch=None if step_batch is None else _whole_batch(step_batch),
             widths=widths,
             pictures=pictures,
             classes=classes,
@@ -203,6 +270,14 @@ def command(
         quiet=quiet,
         asked=asked,
     )
+
+
+def _whole_batch(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise InputError(
+            f"--batch is {text!r}, expected a whole number from 2 for scans", remedy="Give for example 64."
+        )
+    return int(text)
 
 
 def _fit_table(

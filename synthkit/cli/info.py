@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +18,7 @@ from synthkit.plain_json import plain_json
 @click.argument("model_path", metavar="MODEL", type=PATH)
 @json_option
 def command(model_path: Path, as_json: bool) -> None:
-    """Show what is in the file MODEL: its columns or its form of scans, how it was fitted and how well it did."""
+    """Show what is in the file MODEL: its columns, its form of scans or its genes, and how well the fit did."""
     from synthkit import load
     from synthkit.archive import read_manifest
 
@@ -34,6 +36,9 @@ def command(model_path: Path, as_json: bool) -> None:
     if manifest["kind"] == "scans":
         show_scans(model, model_path, facts, as_json=as_json)
         return
+    if manifest["kind"] == "expression":
+        _show_expression(model, model_path, facts, as_json=as_json)
+        return
     if as_json:
         content = {**facts, "schema": model.schema_.to_dict(), "report": model.report_}
         click.echo(json.dumps(plain_json(content), indent=2, ensure_ascii=False))
@@ -45,3 +50,20 @@ def command(model_path: Path, as_json: bool) -> None:
     for column in model.schema_:
         roles = f" ({', '.join(column.roles)})" if column.roles else ""
         click.echo(f"  {column.name}: {column.type}{roles}")
+
+
+def _show_expression(model: Any, model_path: Path, facts: Mapping[str, object], *, as_json: bool) -> None:
+    from synthkit.expression.showing import summary
+
+    space = model.space_
+    if as_json:
+        content = {**facts, "space": space.to_dict(), "report": model.report_}
+        click.echo(json.dumps(plain_json(content), indent=2, ensure_ascii=False))
+        return
+    shown = {
+        "model": model_path,
+        **facts,
+        "draws": f"{space.measure} of {len(space.genes):,} genes",
+        "conditions": ", ".join([*space.labels, *([space.batch] if space.batch else [])]) or None,
+    }
+    print_facts({**shown, **summary({**model.report_, "model": model.model_})})

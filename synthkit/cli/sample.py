@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from synthkit.cli.common import PATH, Source, output_option, quiet_option, row_progress, seed_option, where_option
+from synthkit.cli.expression_sample import sample_cells
 from synthkit.cli.kinds import kind_of_model, refuse_options
 from synthkit.cli.scan_sample import FORMATS, SCANS, TABLES, sample_scans
 from synthkit.errors import ModelFileError
@@ -14,7 +15,7 @@ from synthkit.errors import ModelFileError
 
 @click.command()
 @click.argument("model_path", metavar="MODEL", type=PATH)
-@click.option("-n", "--rows", "rows", type=click.IntRange(min=1), required=True, help="How many rows, or scans.")
+@click.option("-n", "--rows", "rows", type=click.IntRange(min=1), required=True, help="How many rows, scans or cells.")
 @output_option
 @where_option
 @click.option("--raw", is_flag=True, help="Leave out the refinement: faster, a little easier to tell from real rows.")
@@ -31,7 +32,7 @@ from synthkit.errors import ModelFileError
     type=click.Choice(["explicit", "rle", "jpeg2000"]),
     help="Scans: compression of DICOM, always lossless.  [default: explicit, which is none]",
 )
-@click.option("--replace", is_flag=True, help="Scans: replace a folder OUT that synthkit wrote.")
+@click.option("--replace", is_flag=True, help="Scans, gene expression: replace a folder OUT that synthkit wrote.")
 @seed_option
 @quiet_option
 def command(
@@ -48,12 +49,15 @@ def command(
 ) -> None:
     """Draw synthetic rows from MODEL into a table, in batches, so that memory stays flat; or scans into a folder.
 
+    Of gene expression, cells go into .h5ad, .zarr, a table, or a folder as 10x writes it.
+
     All rows satisfy the constraints of the model's schema; how many were left out for that is told at the end.
 
     \b
     synthkit sample people.synth -n 10000 -o rich.csv --where 'income=>50K' --where 'age=30..40'
     synthkit sample people.synth -n 10000 --to 'postgresql://me@host/db?table=synthetic'
     synthkit sample chest.synth -n 200 -o out --where label=pneumonia --format dicom
+    synthkit sample pbmc.synth -n 500 -o rare.h5ad --where cell_type=pDC --where library_size=5000
     """
     try:
         kind = kind_of_model(model_path)
@@ -61,7 +65,13 @@ def command(
         if not isinstance(output, Path) or output.suffix:  # a folder is for scans
             _check_table(output, model_path)
         raise
-    refuse_options(kind, model_path, {**SCANS, **TABLES})
+    other = {**SCANS, **TABLES}
+    if kind == "expression":
+        del other["replace"]
+    refuse_options(kind, model_path, other)
+    if kind == "expression":
+        sample_cells(model_path, rows, output, conditions, replace=replace, seed=seed, quiet=quiet)
+        return
     if kind == "scans":
         sample_scans(
             model_path,

@@ -27,7 +27,7 @@ SCANS: dict[str, str] = dict.fromkeys(
         "class_balance",
         "flip",
         "steps",
-        "batch",
+        "step_batch",
         "widths",
         "pictures",
         "classes",

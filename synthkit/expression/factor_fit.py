@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +27,7 @@ _MOST_FACTORS, _MOST_NORMAL_FACTORS = 20, 64
 _CELLS_PER_FACTOR = 10
 _HELD_OUT = 0.1
 _FEWEST_HELD_OUT = 20  # cells of a class below which none is held out
-_LEAST_DRAWN, _MOST_DRAWN = 500, 2_000  # cells by which the model's own margins are known
+_LEAST_DRAWN, _MOST_DRAWN = 2_000, 4_000  # cells by which the model's own margins are known
 _GAME_STEPS = 2_000
 _EPOCHS, _LEAST_STEPS = 20, 240
 
@@ -47,6 +48,10 @@ class FactorSettings:
         Where networks are trained.
     adversary
         Whether the game is played at all.
+    seconds
+        Ceiling on the wall time of the game.
+    prefix
+        Of the names of stages, where a fit trains several models.
     """
 
     factors: int | None = None
@@ -54,6 +59,8 @@ class FactorSettings:
     loss: str = "wgan-gp"
     device: str = "cpu"
     adversary: bool = True
+    seconds: float = math.inf
+    prefix: str = ""
 
 
 def likelihood_of(values: Values, measure: str) -> Likelihood:
@@ -96,6 +103,7 @@ def fit_factors(
             epochs=epochs,
             device=settings.device,
         )
+        stage.name = settings.prefix + stage.name
         told["factors_stage"] = trainer.run(stage).to_dict()
         found = stage.factors()
         spreads = np.zeros(training.values.shape[1], np.float32)
@@ -124,7 +132,7 @@ def fit_factors(
         model = replace(model, spreads=found_spreads)
     trainer.message("restoring the margins of genes")
     drawn = _drawn_by_class(model, given, training.n_classes, random.child("margins"))
-    return model.with_margins(real, given.classes, drawn), told
+    return model.with_margins(real, given.classes, drawn, random.numpy("ties")), told
 
 
 def _factors(n: int, most: int) -> int:
@@ -165,7 +173,8 @@ def _played(
     sizes = (training.n_classes, training.n_batches, training.conditions.covariates.shape[1])
     steps = settings.steps or _GAME_STEPS
     stage = LatentStage(cells, held_out, sizes, random, loss=settings.loss, steps=steps, device=settings.device)
-    report = trainer.run(stage)
+    stage.name = settings.prefix + stage.name
+    report = trainer.run(stage, seconds=settings.seconds)
     if not report.improved:
         return model, report.to_dict()
     return replace(model, generator=stage.generator.cpu().eval()), report.to_dict()

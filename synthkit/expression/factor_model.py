@@ -13,12 +13,13 @@ from scipy import sparse
 from synthkit.expression.anchor import Anchor
 from synthkit.expression.latent_nets import EXTRA_NOISE, LatentGenerator
 from synthkit.expression.model import Arrays, Wanted
-from synthkit.expression.raking import CountRaking, ValueRaking, chunks, raking_from
+from synthkit.expression.raking import CountRaking, DepthRaking, ValueRaking, chunks, raking_from
 from synthkit.io.expression_set import Measure, Values
 from synthkit.random import RandomSource
 
 Likelihood = Literal["poisson", "normal"]
 _MOST_DISPERSION = 5.0
+_SQUARES = 5.0  # by which dispersions are drawn to zero
 RATE_TARGET = 1e6
 """Bulk counts are modelled as rates per million."""
 
@@ -60,7 +61,7 @@ class FactorModel:
     anchor: Anchor
     generator: LatentGenerator | None = None
     depths: tuple[float, float] = (0.0, 0.0)
-    margins: CountRaking | ValueRaking | None = None
+    margins: DepthRaking | CountRaking | ValueRaking | None = None
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -152,10 +153,12 @@ class FactorModel:
 
     # -- after the game -----------------------------------------------------------------------------------------------
 
-    def with_margins(self, real: Values, labels: np.ndarray, drawn: Mapping[int, Values]) -> FactorModel:
+    def with_margins(
+        self, real: Values, labels: np.ndarray, drawn: Mapping[int, Values], rng: np.random.Generator
+    ) -> FactorModel:
         """Return the model with margins restored: `real` in the units in which the model draws without them."""
         if self.likelihood == "poisson":
-            return replace(self, margins=CountRaking.of(real, labels, drawn))
+            return replace(self, margins=DepthRaking.of(sparse.csr_matrix(real), labels, drawn, rng))
         return replace(self, margins=ValueRaking.of(np.asarray(real), labels, dict(drawn)))
 
     # -- model file ---------------------------------------------------------------------------------------------------
@@ -244,7 +247,8 @@ def dispersions(counts: Values, model: FactorModel, conditions: Wanted, random: 
             second += np.square(rates).sum(0)
         drawn += second - first**2 / len(rows) + first
         squares += second
-    found: np.ndarray = np.clip((real - drawn) / np.maximum(squares, 1e-12), 0, _MOST_DISPERSION)
+    # genes with a few counts in all cells have no dispersion to speak of: their moments are noise
+    found: np.ndarray = np.clip((real - drawn) / (squares + _SQUARES), 0, _MOST_DISPERSION)
     return found.astype(np.float32)
 
 

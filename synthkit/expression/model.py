@@ -79,15 +79,11 @@ class Training:
 
 
 class ExpressionModel(Protocol):
-    """A fitted model.
+    """A fitted model."""
 
-    Attributes
-    ----------
-    name
-        As in `synthkit.expression.models.MODELS`.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """As in `synthkit.expression.models.READ`."""
 
     def draw(self, wanted: Wanted, random: RandomSource) -> Values:
         """Draw values ``[n, genes]`` for conditions: a CSR matrix of int32 for counts, otherwise a float32 array.

@@ -19,7 +19,9 @@ SHRINK = 5.0
 """Cells that the model's own margin counts as, when that of a class is estimated."""
 _PLAIN_COUNTS, _GROWTH = 16, 1.25
 _LEVELS = np.concatenate([[0, 0.002, 0.01], np.linspace(0.025, 0.975, 39), [0.99, 0.998, 1]])
+_LARGE = 1.0  # mean count from which a gene is compared as a share of its cell
 _CHUNK = 1_000
+_BELOW_ONE = 1 - 1e-6  # the level 1 would lie above every bin
 _WHOLE = np.float32(65_535)  # shares are kept in 16 bits
 
 
@@ -82,7 +84,7 @@ class CountRaking:
         upper = drawn[at, genes]
         lower = np.where(at > 0, drawn[np.maximum(at - 1, 0), genes], 0)
         inside = np.clip((values - edges[at] + uniform) / width[at], 0, 1)
-        level = lower + inside * (upper - lower)
+        level = np.minimum(lower + inside * (upper - lower), _BELOW_ONE)
         result = np.zeros(values.shape, np.int64)
         rows, columns = np.nonzero(level >= real[0][None, :])
         own = level[rows, columns]
@@ -143,8 +145,89 @@ class ValueRaking:
         return {"drawn": self.drawn, "real": self.real}
 
 
-def raking_from(arrays: Mapping[str, np.ndarray]) -> CountRaking | ValueRaking:
+@dataclass(frozen=True, eq=False)
+class DepthRaking:
+    """Margins of counts whose spread is largely that of library sizes.
+
+    Genes with large counts are mapped as counts per library size: what compares between cells is their share. Genes
+    with small counts, most of which are zero, are mapped as they are.
+
+    Attributes
+    ----------
+    large
+        Positions of the genes with large counts.
+    counts
+        Of the other genes.
+    shares
+        Of the genes with large counts, as counts in a cell of the reference size.
+    reference
+        Library size that counts are brought to.
+    """
+
+    large: np.ndarray
+    counts: CountRaking
+    shares: ValueRaking
+    reference: float
+
+    @classmethod
+    def of(
+        cls,
+        real: Values,
+        labels: np.ndarray,
+        drawn: Mapping[int, Values],
+        rng: np.random.Generator,
+        weight: float = SHRINK,
+    ) -> DepthRaking:
+        """Estimate margins; parameters as for `CountRaking.of`, `rng` breaks the ties of counts."""
+        means = np.asarray(real.mean(axis=0), np.float64).ravel()
+        large, small = np.flatnonzero(means >= _LARGE), np.flatnonzero(means < _LARGE)
+        reference = float(np.median(np.asarray(real.sum(axis=1)).ravel()))
+
+        def shares(values: Values) -> np.ndarray:
+            own = np.asarray(values[:, large].todense(), np.float64)
+            totals = np.maximum(np.asarray(values.sum(axis=1), np.float64).reshape(-1, 1), 1)
+            result: np.ndarray = (own + rng.random(own.shape)) * reference / totals
+            return result
+
+        return cls(
+            large,
+            CountRaking.of(
+                real[:, small], labels, {c: sparse.csr_matrix(one)[:, small] for c, one in drawn.items()}, weight
+            ),
+            ValueRaking.of(
+                shares(real), labels, {c: shares(sparse.csr_matrix(one)) for c, one in drawn.items()}, weight
+            ),
+            reference,
+        )
+
+    def restored(self, values: np.ndarray, label: int, uniform: np.ndarray) -> np.ndarray:
+        """Map counts of one class; see `CountRaking.restored`."""
+        small = np.setdiff1d(np.arange(values.shape[1]), self.large)
+        result = np.empty(values.shape, np.int64)
+        result[:, small] = self.counts.restored(values[:, small], label, uniform[:, small])
+        scale = self.reference / np.maximum(values.sum(1, keepdims=True), 1)
+        own = (values[:, self.large] + uniform[:, self.large]) * scale
+        result[:, self.large] = np.floor(self.shares.restored(own, label, uniform[:, self.large]) / scale)
+        return np.maximum(result, 0)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what `raking_from` reads."""
+        parts = {"large": self.large, "reference": np.array([self.reference])}
+        parts |= {f"counts-{name}": one for name, one in self.counts.arrays().items()}
+        return parts | {f"shares-{name}": one for name, one in self.shares.arrays().items()}
+
+
+def raking_from(arrays: Mapping[str, np.ndarray]) -> DepthRaking | CountRaking | ValueRaking:
     """Read margins from what their `arrays` returned."""
+    if "large" in arrays:
+        parts = [
+            {name.removeprefix(group): one for name, one in arrays.items() if name.startswith(group)}
+            for group in ("counts-", "shares-")
+        ]
+        counts, shares = (raking_from(part) for part in parts)
+        if isinstance(counts, CountRaking) and isinstance(shares, ValueRaking):
+            return DepthRaking(np.asarray(arrays["large"]), counts, shares, float(arrays["reference"][0]))
+        raise ValueError("margins of counts and of shares are not what they are called")
     if "edges" not in arrays:
         return ValueRaking(np.asarray(arrays["drawn"]), np.asarray(arrays["real"]))
     drawn, real = (np.asarray(arrays[name], np.float32) / _WHOLE for name in ("drawn", "real"))
