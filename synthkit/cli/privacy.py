@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from synthkit.privacy.private_model import PrivateModel
 
 # what is modelled -> module with a function `lint`
-LINTERS = {"table": "synthkit.tables.private_lint", "scans": "synthkit.scans.private_lint"}
+LINTERS = {
+    "table": "synthkit.tables.private_lint",
+    "scans": "synthkit.scans.private_lint",
+    "expression": "synthkit.expression.private_lint",
+}
 _FORMS = (".txt", ".html", ".json")
 
 

@@ -78,7 +78,7 @@ def _guarantee(certificate: Certificate, width: int) -> list[str]:
         ("epsilon", short(budget.epsilon) + ("" if certificate.holds else " (claimed)")),
         ("delta", short(budget.delta)),
         ("unit", words.value(budget.unit)),
-        (f"{words.records} per unit", f"{budget.rows_per_unit:,}"),
+        (f"{words.records} per unit", "all, averaged" if words.all_records else f"{budget.rows_per_unit:,}"),
         (f"neighbouring {words.data}", budget.adjacency),
         ("epsilon spent", f"{certificate.epsilon:.5g} (PLD, all events)"),
         ("engine", certificate.engine),

@@ -11,7 +11,7 @@ from synthkit.phrases import counted
 from synthkit.privacy.accounting import epsilon_spent
 from synthkit.privacy.budget import PrivacyBudget
 from synthkit.privacy.calibration import gaussian_precision
-from synthkit.privacy.events import DISCRETE_LAPLACE, EMBEDDING, GAUSSIAN, Event
+from synthkit.privacy.events import DISCRETE_LAPLACE, EMBEDDING, GAUSSIAN, MOMENTS, Event
 from synthkit.privacy.histograms import SCORE_STEPS
 from synthkit.privacy.wording import TABLE, Wording
 
@@ -97,7 +97,7 @@ def noise_in_rows(event: Event, budget: PrivacyBudget) -> float | None:
     if event.kind == DISCRETE_LAPLACE and event.epsilon is not None:
         rate = event.epsilon / budget.rows_per_unit
         return math.sqrt(2 * math.exp(-rate)) / -math.expm1(-rate)
-    if event.name == EMBEDDING:
+    if event.name == EMBEDDING or event.name.startswith(MOMENTS):
         return None  # sums of features are no counts
     if event.kind == GAUSSIAN and event.noise_multiplier is not None:
         return event.noise_multiplier * event.sensitivity / STEPS_PER_ROW.get(event.name, 1)
@@ -130,6 +130,8 @@ def unit_in_words(budget: PrivacyBudget, words: Wording = TABLE) -> str:
     if words.is_record(budget.unit):
         return words.record
     name = words.one(budget.unit).removeprefix("one ")
+    if words.all_records:
+        return f"{name} with all {words.records}"
     return f"{name} with up to {counted(budget.rows_per_unit, words.record)}"
 
 

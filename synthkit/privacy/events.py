@@ -34,6 +34,8 @@ CATEGORIES_OF = "categories of "
 """How the name of an event begins that buys the labels of the column named after it."""
 EMBEDDING = "embedding"
 """Name of the event that releases mean features of scans; its query is no count."""
+MOMENTS = "moments of "
+"""How the name of an event begins that releases bounded sums over cells of gene expression; its query is no count."""
 
 _AS_WRITTEN = "Use the file as synthkit wrote it."
 

@@ -10,16 +10,26 @@ from synthkit.phrases import counted
 from synthkit.privacy.accounting import cross_check, epsilon_spent
 from synthkit.privacy.budget import ROW, PrivacyBudget
 from synthkit.privacy.describe import one_in, short
-from synthkit.privacy.events import CATEGORIES_OF, DISCRETE_LAPLACE, EMBEDDING, GAUSSIAN, SAMPLED_GAUSSIAN, Event
+from synthkit.privacy.events import (
+    CATEGORIES_OF,
+    DISCRETE_LAPLACE,
+    EMBEDDING,
+    GAUSSIAN,
+    MOMENTS,
+    SAMPLED_GAUSSIAN,
+    Event,
+)
 from synthkit.privacy.histograms import SCORE_STEPS
 from synthkit.privacy.ledger import Ledger
 from synthkit.privacy.linter import Check, Verdict, failed, passed, skipped
 from synthkit.privacy.private_model import FORMAT_VERSION, RECORD, PrivateModel
 from synthkit.privacy.scan_plan import embedding_sensitivity
-from synthkit.privacy.wording import PATIENT, SCAN, wording_of
+from synthkit.privacy.wording import CELL, DONOR, PATIENT, SCAN, wording_of
 
 _DEPENDENCE = 4.0  # most by which one row more or less changes a score of dependence, in rows
-_ENGINES = {"anchor": 0, "hybrid": 1, "dp-sgd": 1, "embedding": 0, "critic": 1}  # how many critics each trains
+# how many critics each trains
+_ENGINES = {"anchor": 0, "hybrid": 1, "dp-sgd": 1, "embedding": 0, "critic": 1, "moments": 0}
+_UNITS = {"scans": (PATIENT, SCAN), "expression": (DONOR, CELL)}
 _BOUGHT = ("records", "bins", "categories")
 _SLACK = 1e-9
 ROUNDING = 1e-3
@@ -101,7 +111,9 @@ def sensitivity(model: PrivateModel) -> Verdict:
     histograms = [event for event in model.ledger().events if event.kind == GAUSSIAN]
     if not histograms:
         return skipped("there are no counts with Gaussian noise")
-    asked = f"'{budget.adjacency}' with {counted(budget.rows_per_unit, wording_of(model.kind).record)} of a unit"
+    words = wording_of(model.kind)
+    used = f"all {words.records}" if words.all_records else counted(budget.rows_per_unit, words.record)
+    asked = f"'{budget.adjacency}' with {used} of a unit"
     said = []
     for event in histograms:
         blocks = event.details.get("blocks")
@@ -147,10 +159,13 @@ def unit(model: PrivateModel) -> Verdict:
     if said != budget.unit:
         return failed(f"the record protects {said!r}, the budget {budget.unit!r}")
     words = wording_of(model.kind)
-    if model.kind == "scans" and budget.unit not in (PATIENT, SCAN):
-        return failed(f"the unit {budget.unit!r} is neither {PATIENT!r} nor {SCAN!r}")
+    own = _UNITS.get(model.kind)
+    if own is not None and budget.unit not in own:
+        return failed(f"the unit {budget.unit!r} is neither {own[0]!r} nor {own[1]!r}")
     if words.named and budget.unit != ROW and budget.unit not in model.schema():
         return failed(f"the unit {budget.unit!r} is not a column of the schema")
+    if words.all_records and not words.is_record(budget.unit):
+        return passed(f"each {budget.unit!r} with all {words.records} of it")
     return passed(
         f"each {words.record}"
         if words.is_record(budget.unit)
@@ -228,7 +243,9 @@ def own_events(ledger: Ledger) -> tuple[Event, ...]:
 def _sensitivity(event: Event, blocks: int, budget: PrivacyBudget) -> float:
     """L2 sensitivity of counts: each row is one cell of each table, and moves a score of dependence by less than 4."""
     replaced = budget.adjacency == "replace-one"
-    if event.name == EMBEDDING:  # the vector of a unit is as long whatever the number of its scans
+    if event.name == EMBEDDING or event.name.startswith(
+        MOMENTS
+    ):  # the vector of a unit is as long whatever the number of its scans or cells
         return embedding_sensitivity(budget)
     if event.name == "scores":
         each: float = SCORE_STEPS * _DEPENDENCE * (2 if replaced else 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from synthkit.errors import PrivacyError
 from synthkit.privacy.private_model import PrivateModel
 from synthkit.privacy.wording import PATIENT
@@ -27,6 +29,8 @@ def public_facts(model: PrivateModel) -> Facts:
     """
     if model.kind == "scans":
         return _declared_of_scans(model)
+    if model.kind == "expression":
+        return _declared_of_expression(model)
     schema = model.schema()
     records = model.privacy.get("records")
     bought = set(model.bought("categories"))
@@ -50,6 +54,8 @@ def bought_facts(model: PrivateModel) -> Facts:
     if model.kind == "scans":
         released = _embedding_of(model)
         return (("number of units of each class", "noisy counts, released with the features"),) if released else ()
+    if model.kind == "expression":
+        return _bought_of_expression(model)
     schema = model.schema()
     bought = model.privacy.get("bought")
     facts = []
@@ -88,6 +94,47 @@ def _declared_of_scans(model: PrivateModel) -> Facts:
         facts.append(("random features", f"{_count(released.get('dimensions'))}, of the seed {released.get('seed')}"))
     facts.append(("SHA-256 of what is declared", str(declared.get("domain_sha256"))))
     return tuple(facts)
+
+
+def _declared_of_expression(model: PrivateModel) -> Facts:
+    """Return what was declared of gene expression, from the record of privacy."""
+    domain = _domain_of(model)
+    classes = [str(name) for name in domain.get("classes", ())]
+    counts = domain.get("counts") or ()
+    shown = [f"{name}: {_count(n)}" for name, n in zip(classes, counts, strict=True)] if counts else classes
+    dispersion = domain.get("dispersion")
+    facts = [
+        (f"number of {model.privacy.get('unit')}s", f"{_count(model.privacy.get('records'))} (declared)"),
+        ("ids of the genes", f"{_count(domain.get('n_genes'))} (the list in the file of the data)"),
+        ("classes", _listed(shown) if shown else "none"),
+        ("loadings", f"{domain.get('loadings')}, declared as public"),
+        ("longest vector of a cell", f"{domain.get('longest')} (log counts per 10,000)"),
+        ("dispersion of counts", "not public: bought" if dispersion is None else f"{dispersion:g}"),
+    ]
+    if domain.get("levels") == "public":
+        facts.append(("mean level of each gene", "public, given with the loadings"))
+    return (*facts, ("SHA-256 of what is declared", str(model.privacy["declared"].get("domain_sha256"))))
+
+
+def _bought_of_expression(model: PrivateModel) -> Facts:
+    """Return what was bought of gene expression."""
+    domain = _domain_of(model)
+    facts = [("library sizes, lengths of cells, scatter of counts", "noisy, in public bins or as sums")]
+    if domain.get("classes") and not domain.get("counts"):
+        facts.append(("number of units of each class", "noisy counts"))
+    if domain.get("levels") != "public":
+        by_class = " and in each class" if domain.get("levels") == "by class" else ""
+        facts.append(("mean level of each gene", f"noisy, over all{by_class}"))
+    return tuple(facts)
+
+
+def _domain_of(model: PrivateModel) -> dict[str, Any]:
+    """Return what was declared of gene expression."""
+    declared = model.privacy.get("declared")
+    domain = declared.get("domain") if isinstance(declared, dict) else None
+    if not isinstance(domain, dict):
+        raise PrivacyError(f"the model '{model.path}' does not say what was declared", remedy="Fit it again.")
+    return domain
 
 
 def _embedding_of(model: PrivateModel) -> dict[str, object]:

@@ -8,6 +8,8 @@ from synthkit.privacy.budget import ROW
 
 PATIENT, SCAN = "patient", "scan"
 """Units of privacy of scans: a patient with all scans, or a single scan."""
+DONOR, CELL = "donor", "cell"
+"""Units of privacy of gene expression: a donor with all cells, or a single cell (or sample)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Wording:
         Whether any other unit is the name of a column, and stands in quotation marks.
     public
         What is taken as public and stands in the model as declared.
+    all_records
+        Whether all records of a unit are used, averaged, so that their number does not matter.
     """
 
     record: str
@@ -34,6 +38,7 @@ class Wording:
     own: tuple[str, ...]
     named: bool
     public: str
+    all_records: bool = False
 
     def is_record(self, unit: str) -> bool:
         """Whether a unit of privacy is a single record."""
@@ -68,7 +73,17 @@ SCANS = Wording(
     public="What is declared. Size, range of intensities, classes, modality and the number of patients are taken as "
     "public and stand in the model as declared. Whatever of them was read from the scans is outside the guarantee.",
 )
-WORDINGS: dict[str, Wording] = {"table": TABLE, "scans": SCANS}
+EXPRESSION = Wording(
+    record="cell",
+    records="cells",
+    data="sets of cells",
+    own=(CELL, ROW),
+    named=False,
+    public="What is declared. Ids of genes, classes, loadings, dispersion and the number of donors are taken as public "
+    "and stand in the model as declared. Whatever of them was read from the cells is outside the guarantee.",
+    all_records=True,
+)
+WORDINGS: dict[str, Wording] = {"table": TABLE, "scans": SCANS, "expression": EXPRESSION}
 
 
 def wording_of(kind: str) -> Wording:
