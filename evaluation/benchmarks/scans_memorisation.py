@@ -182,7 +182,7 @@ def false_alarms(distances: np.ndarray, classes: np.ndarray, random: np.random.G
 
 def asked(options: argparse.Namespace) -> list[str]:
     """Return the options that differ from what they are by default."""
-    told = {"--model": options.model, "--extractor": options.extractor, "--train": options.train}
+    told = {"--model": None if options.model is None else Path(options.model).name, "--extractor": options.extractor, "--train": options.train}
     usual = {"--model": None, "--extractor": EXTRACTOR, "--train": TRAINED}
     return [f"{name} {value}" for name, value in told.items() if value != usual[name]]
 
