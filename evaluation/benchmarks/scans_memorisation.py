@@ -29,6 +29,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,7 +183,11 @@ def false_alarms(distances: np.ndarray, classes: np.ndarray, random: np.random.G
 
 def asked(options: argparse.Namespace) -> list[str]:
     """Return the options that differ from what they are by default."""
-    told = {"--model": None if options.model is None else Path(options.model).name, "--extractor": options.extractor, "--train": options.train}
+    told = {
+        "--model": options.model and Path(options.model).name,
+        "--extractor": options.extractor,
+        "--train": options.train,
+    }
     usual = {"--model": None, "--extractor": EXTRACTOR, "--train": TRAINED}
     return [f"{name} {value}" for name, value in told.items() if value != usual[name]]
 

@@ -25,7 +25,7 @@ BULK = 10.0
 """Mean count from which logarithms tell more than the law of rare events does."""
 _MOST_FACTORS, _MOST_NORMAL_FACTORS = 20, 64
 _CELLS_PER_FACTOR = 10
-_HELD_OUT = 0.1
+_HELD_OUT = 0.2
 _FEWEST_HELD_OUT = 20  # cells of a class below which none is held out
 _LEAST_DRAWN, _MOST_DRAWN = 2_000, 4_000  # cells by which the model's own margins are known
 _GAME_STEPS = 2_000
@@ -181,7 +181,7 @@ def _played(
 
 
 def _held_out(given: Wanted, rng: np.random.Generator) -> np.ndarray:
-    """Positions of a tenth of the cells of each class that has enough of them."""
+    """Positions of a fifth of the cells of each class that has enough of them."""
     parts = []
     for label in np.unique(given.classes):
         own = np.flatnonzero(given.classes == label)
