@@ -16,7 +16,7 @@ BENCHMARKS = Path(__file__).resolve().parents[3] / "evaluation" / "benchmarks"
 @pytest.fixture(scope="module")
 def modules() -> dict[str, ModuleType]:
     loaded = {}
-    for name in ("scans_section", "scans_page"):
+    for name in ("section_files", "section_page", "scans_section", "scans_page"):
         spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
