@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,8 @@ def fit_cells(
     )
     check_settings(model.get_params(deep=False))  # a wrong setting is told before anything is read
     Budget.parse(options.time_budget)
+    if budget is not None and reading.measure == "auto":
+        reading = replace(reading, measure="counts")  # it must not be told from private values
     cells = reading.read(data, quiet=options.quiet)
     try:
         model.fit(

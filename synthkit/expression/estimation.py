@@ -18,7 +18,7 @@ from scipy import sparse
 from synthkit.errors import DataError, InputError, unknown_name
 from synthkit.expression.factor_fit import FactorSettings
 from synthkit.expression.fitted import FittedExpression
-from synthkit.expression.model import Training
+from synthkit.expression.model import Training, Wanted
 from synthkit.expression.models import COMPARED, MODELS
 from synthkit.expression.normalise import most_variable, normalisation_of
 from synthkit.expression.selection import FEWEST, Comparison, ModelScore, split_cells
@@ -59,11 +59,12 @@ class Columns:
             A column that is named twice.
         """
         labels = () if label is None else (label,) if isinstance(label, str) else tuple(label)
+        covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
         given = [*labels, *([batch] if batch is not None else []), *covariates]
         twice = [name for name in given if given.count(name) > 1]
         if twice:
             raise InputError(f"the column {twice[0]!r} is named twice", remedy="Name each column once.")
-        return cls(labels, batch, donor, tuple(covariates))
+        return cls(labels, batch, donor, covariates)
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -179,7 +180,7 @@ def fit_openly(
     random = RandomSource(seed_for(settings["random_state"], checkpoint if resume else None))
     fingerprint = {
         "seed": random.seed,
-        "data": _digest(own),
+        "data": _digest(own, conditions, groups),
         **{name: settings[name] for name in ("model", "genes", "factors", "loss", "steps")},
         "columns": [list(columns.labels), columns.batch, columns.donor, list(columns.covariates)],
     }
@@ -289,15 +290,16 @@ def device_named(name: str) -> str:
     raise InputError(f"there is no device {name!r} here", remedy="Use cpu or auto.")
 
 
-def _digest(data: ExpressionSet) -> str:
-    """Return a digest of the values and ids, by which a checkpoint knows its data."""
+def _digest(data: ExpressionSet, conditions: Wanted, groups: np.ndarray | None) -> str:
+    """Return a digest of the values, ids, conditions and donors, by which a checkpoint knows its data."""
     found = hashlib.sha256()
     parts = (
         (data.values.data, data.values.indices, data.values.indptr)
         if sparse.issparse(data.values)
         else (np.ascontiguousarray(data.values),)
     )
-    for part in parts:
+    known = () if groups is None else (groups,)
+    for part in (*parts, *conditions.given(), *known):
         found.update(np.ascontiguousarray(part).tobytes())
     found.update("\n".join(map(str, data.genes.index)).encode())
     found.update("\n".join(map(str, data.cells.index)).encode())

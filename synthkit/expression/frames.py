@@ -29,7 +29,8 @@ def frame_to_json(frame: pd.DataFrame) -> dict[str, Any]:
 def frame_from_json(content: Mapping[str, Any]) -> pd.DataFrame:
     """Read what `frame_to_json` returned."""
     index = pd.Index(content["index"], name=content["index_name"])
-    return pd.DataFrame({column["name"]: _read(column) for column in content["columns"]}, index=index)
+    columns = {column["name"]: _read(column) for column in content["columns"]}
+    return pd.DataFrame(columns, index=index, columns=pd.Index(list(columns), dtype=object))
 
 
 def _column(column: pd.Series, name: str) -> dict[str, Any]:

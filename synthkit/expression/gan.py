@@ -193,7 +193,8 @@ class ExpressionGAN(Synthesizer[FittedExpression]):
         given = [name for name in names if settings[name] is not None]
         if self.privacy is None and given:
             raise InputError(f"{given[0]} is given without a budget", remedy="Give privacy=PrivacyBudget(...) too.")
-        own = cells_of(cells)
+        # what the values are must not be told from private ones
+        own = cells_of(cells, None if self.privacy is None else "counts")
         kept = None if checkpoint is None else Path(checkpoint)
         if self.privacy is not None:
             self._fitted: FittedExpression = self._private(own, settings, columns)
@@ -332,7 +333,7 @@ class ExpressionGAN(Synthesizer[FittedExpression]):
             rng = own.numpy("batches")
             share = fitted.space.joint[label] / fitted.space.joint[label].sum()
             batches = rng.choice(len(share), n, p=share).astype(np.int64)
-            chosen = dict(fitted.space.classes.iloc[label]) if fitted.space.labels else None
+            chosen = {name: fitted.space.classes[name].iloc[label] for name in fitted.space.labels}
             drawn = fitted.space.drawn(n, chosen, rng)
             return fitted.drawn(Wanted(drawn.classes, batches, drawn.covariates), own, first)
 

@@ -65,7 +65,7 @@ class CountRaking:
         weight
             Cells that the model's own margin counts as.
         """
-        largest = max(int(part.max()) for part in (real, *drawn.values()))
+        largest = max(int(part.max()) if part.shape[1] else 0 for part in (real, *drawn.values()))
         edges = count_edges(largest)
         own = np.stack([_shares(drawn[label], edges) for label in range(len(drawn))])
         aimed = np.empty_like(own)

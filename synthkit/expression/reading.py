@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from synthkit.errors import InputError
-from synthkit.io.expression_set import ExpressionSet
+from synthkit.io.expression_set import ExpressionSet, Measure
 
 
-def cells_of(cells: object) -> ExpressionSet:
-    """Return cells, reading them where a path or an AnnData is given.
+def cells_of(cells: object, measure: Measure | None = None) -> ExpressionSet:
+    """Return cells, reading them where a path or an AnnData is given: then `measure` is said rather than told.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def cells_of(cells: object) -> ExpressionSet:
     if isinstance(cells, str | Path) or type(cells).__name__ == "AnnData":
         from synthkit.io.expression import read_expression
 
-        return read_expression(cells).data
+        return read_expression(cells, measure=measure).data
     raise InputError(
         f"expected cells (an ExpressionSet, an AnnData or a path), got {type(cells).__name__}",
         remedy="Read them with synthkit.read_expression, or put arrays into synthkit.ExpressionSet.",

@@ -4,6 +4,11 @@ They are public: whoever writes a generator or a metric of their own can run the
 """
 
 from synthkit.testing.attacks import attack_checks, check_attack
+from synthkit.testing.expression import (
+    check_drawn_cells,
+    check_expression_synthesizer,
+    expression_synthesizer_checks,
+)
 from synthkit.testing.mechanisms import check_mechanism, check_row_wise, mechanism_checks
 from synthkit.testing.metrics import awkward_tables, check_metric, metric_checks
 from synthkit.testing.rows import check_domain, condition_holds
@@ -16,12 +21,15 @@ __all__ = [
     "check_attack",
     "check_domain",
     "check_drawn",
+    "check_drawn_cells",
+    "check_expression_synthesizer",
     "check_mechanism",
     "check_metric",
     "check_row_wise",
     "check_scan_synthesizer",
     "check_synthesizer",
     "condition_holds",
+    "expression_synthesizer_checks",
     "mechanism_checks",
     "metric_checks",
     "scan_synthesizer_checks",

@@ -9,20 +9,23 @@ Whoever writes a generator with the interface of `synthkit.scans.gan.ScanGAN` ca
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.io.scan_set import ScanSet
 from synthkit.testing.checks import Check, require, run_checks
-from synthkit.testing.synthesizers import keeps_its_arguments, refused
+from synthkit.testing.estimators import (
+    keeps_its_arguments,
+    nothing_before_fit,
+    odd_numbers_are_refused,
+    refused,
+    saved_and_loaded,
+)
 
 Make = Callable[[], Any]
 _SCANS = 12
@@ -143,14 +146,8 @@ def _keeps_its_arguments(case: _Case) -> None:
 
 def _refuses_before_fit(case: _Case) -> None:
     made = case.make()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.synth"
-        refused(NotFittedError, lambda: made.save(path), "save before fit")
-        require(not path.exists(), "save before fit leaves a file")
-    refused(NotFittedError, lambda: made.sample(1), "sample before fit")
-    refused(NotFittedError, lambda: list(made.iter_sample(1)), "iter_sample before fit")
-    refused(NotFittedError, lambda: made.balance(case.scans), "balance before fit")
-    require(not hasattr(made, "classes_") and not hasattr(made, "report_"), "there are classes or a report before fit")
+    nothing_before_fit(made, case.scans)
+    require(not hasattr(made, "classes_"), "there are classes before fit")
     if getattr(made, "privacy", None) is None:  # under a budget, an error would tell how many scans there are
         for few in (0, 3):
             message = refused(InputError, partial(made.fit, case.scans.take(slice(0, few)), **case.more), "few scans")
@@ -188,9 +185,7 @@ def _any_number_of_scans(case: _Case) -> None:
     for n in (0, 1, 7):
         check_drawn(case.scans, case.fitted.sample(n, random_state=1), n)
         require(sum(map(len, case.fitted.iter_sample(n))) == n, f"iter_sample({n}) has another number of scans")
-    wrong: tuple[Any, ...] = (-1, 1.5, "3", None, True)
-    for asked in wrong:
-        refused(InputError, partial(case.fitted.sample, asked), f"sample({asked!r})")
+    odd_numbers_are_refused(case.fitted)
 
 
 def _seeds_decide(case: _Case) -> None:
@@ -251,15 +246,8 @@ def _unknown_conditions_are_refused(case: _Case) -> None:
 
 
 def _model_file_keeps_everything(case: _Case) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path, second = Path(folder) / "one.synth", Path(folder) / "two.synth"
-        case.fitted.save(path)
-        loaded = type(case.fitted).load(path)
-        loaded.save(second)
-        require(path.read_bytes() == second.read_bytes(), "saving a loaded model gives another file")
-    require(loaded.get_params() == case.fitted.get_params(), "a loaded model has other settings")
+    loaded = saved_and_loaded(case.fitted)
     require(loaded.space_ == case.fitted.space_, "a loaded model has another space")
-    require(json.dumps(loaded.report_) == json.dumps(case.fitted.report_), "a loaded model has another report")
     if case.draws:
         one, two = (model.sample(_SCANS, random_state=6) for model in (case.fitted, loaded))
         require(_same(one, two), "a loaded model draws other scans")

@@ -11,23 +11,26 @@ or one by one with `synthesizer_checks`, for a test of its own each.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations, zip_longest
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.schema import Column, Schema
 from synthkit.testing.checks import Check, require, run_checks
+from synthkit.testing.estimators import (
+    keeps_its_arguments,
+    nothing_before_fit,
+    odd_numbers_are_refused,
+    refused,
+    saved_and_loaded,
+)
 from synthkit.testing.rows import check_domain, condition_holds
 
 Make = Callable[[], Any]
@@ -115,28 +118,7 @@ class _Case:
         return turns[:_MOST_CONDITIONED]
 
 
-def refused(error: type[Exception], call: Callable[[], object], what: str) -> str:
-    """The message of the error that ``call`` has to raise."""
-    try:
-        call()
-    except error as raised:
-        return str(raised)
-    raise AssertionError(f"{what} went through, expected {error.__name__}")
-
-
 # ------------------------------------------------------------------------------------------------------- the checks
-
-
-def keeps_its_arguments(made: Any) -> None:
-    """Require that the constructor of an estimator stores its arguments and does nothing else."""
-    settings = made.get_params(deep=False)
-    again = type(made)(**settings)
-    for name, value in settings.items():
-        require(getattr(again, name) is value, f"the constructor changes {name}={value!r}")
-    copy = clone(made)
-    require(copy is not made and copy.get_params() == made.get_params(), "clone has other settings")
-    require(repr(made).startswith(type(made).__name__ + "("), f"repr is {made!r}")
-    require(not vars(made).keys() - settings.keys(), f"the constructor sets {vars(made).keys() - settings.keys()}")
 
 
 def _keeps_its_arguments(case: _Case) -> None:
@@ -145,14 +127,8 @@ def _keeps_its_arguments(case: _Case) -> None:
 
 def _refuses_before_fit(case: _Case) -> None:
     made = case.make()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.synth"
-        refused(NotFittedError, lambda: made.save(path), "save before fit")
-        require(not path.exists(), "save before fit leaves a file")
-    refused(NotFittedError, lambda: made.sample(1), "sample before fit")
-    refused(NotFittedError, lambda: list(made.iter_sample(1)), "iter_sample before fit")
-    refused(NotFittedError, lambda: made.balance(case.frame, case.target), "balance before fit")
-    require(not hasattr(made, "schema_") and not hasattr(made, "report_"), "there is a schema or report before fit")
+    nothing_before_fit(made, case.frame, case.target)
+    require(not hasattr(made, "schema_"), "there is a schema before fit")
     if getattr(made, "privacy", None) is None:  # under a budget, an error would tell how many rows there are
         refused(InputError, lambda: made.fit(case.frame.head(0)), "a table without rows")
     missing = str(case.frame.columns[0]) + "_"
@@ -185,9 +161,7 @@ def _any_number_of_rows(case: _Case) -> None:
         check_domain(case.frame, rows, case.fitted.schema_)
         batches = list(case.fitted.iter_sample(n, random_state=1))
         require(sum(batch.num_rows for batch in batches) == n, f"iter_sample({n}) has another number of rows")
-    wrong: tuple[Any, ...] = (-1, 1.5, "3", None, True)
-    for asked in wrong:
-        refused(InputError, partial(case.fitted.sample, asked), f"sample({asked!r})")
+    odd_numbers_are_refused(case.fitted)
 
 
 def _seeds_decide(case: _Case) -> None:
@@ -328,15 +302,8 @@ def _unknown_conditions_are_refused(case: _Case) -> None:
 
 
 def _model_file_keeps_everything(case: _Case) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path, second = Path(folder) / "one.synth", Path(folder) / "two.synth"
-        case.fitted.save(path)
-        loaded = type(case.fitted).load(path)
-        loaded.save(second)
-        require(path.read_bytes() == second.read_bytes(), "saving a loaded model gives another file")
-    require(loaded.get_params() == case.fitted.get_params(), "a loaded model has other settings")
+    loaded = saved_and_loaded(case.fitted)
     require(loaded.schema_ == case.fitted.schema_, "a loaded model has another schema")
-    require(json.dumps(loaded.report_) == json.dumps(case.fitted.report_), "a loaded model has another report")
     for options in ({}, {"refined": False}):
         pd.testing.assert_frame_equal(
             case.fitted.sample(_ROWS, random_state=6, **options), loaded.sample(_ROWS, random_state=6, **options)
