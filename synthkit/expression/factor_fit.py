@@ -29,6 +29,7 @@ _HELD_OUT = 0.2
 _FEWEST_HELD_OUT = 20  # cells of a class below which none is held out
 _LEAST_DRAWN, _MOST_DRAWN = 2_000, 4_000  # cells by which the model's own margins are known
 _GAME_STEPS = 2_000
+_PATIENCE = 4  # held-out scores without a new best, after which the game ends
 _EPOCHS, _LEAST_STEPS = 20, 240
 
 
@@ -122,6 +123,9 @@ def fit_factors(
         means = np.column_stack([means, logs])
         errors = np.column_stack([errors, np.zeros(len(means))])
     anchor = Anchor.of(means, errors, given.classes, training.n_classes)
+    trainer.message("looking for parts inside the classes")
+    anchor, parts = anchor.with_parts(means, errors, given.classes, random.child("parts"))
+    told["parts"] = sum(parts)
     model = FactorModel(training.measure, likelihood, base, loadings, spreads, anchor, None, depths)
     told["factors"] = size
     if settings.adversary:
@@ -172,9 +176,11 @@ def _played(
     held_out = _held_out(training.conditions, random.numpy("held out"))
     sizes = (training.n_classes, training.n_batches, training.conditions.covariates.shape[1])
     steps = settings.steps or _GAME_STEPS
-    stage = LatentStage(cells, held_out, sizes, random, loss=settings.loss, steps=steps, device=settings.device)
+    stage = LatentStage(
+        cells, model.anchor, held_out, sizes, random, loss=settings.loss, steps=steps, device=settings.device
+    )
     stage.name = settings.prefix + stage.name
-    report = trainer.run(stage, seconds=settings.seconds)
+    report = trainer.run(stage, _PATIENCE, seconds=settings.seconds)
     if not report.improved:
         return model, report.to_dict()
     return replace(model, generator=stage.generator.cpu().eval()), report.to_dict()

@@ -104,17 +104,13 @@ class FactorModel:
 
     def coordinates(self, wanted: Wanted, random: RandomSource) -> tuple[np.ndarray, np.ndarray]:
         """Draw latent coordinates ``[n, factors]`` and log library sizes ``[n]`` (zeros where there are no counts)."""
-        noise = random.torch("coordinates")
-        size = self.anchor.means.shape[1]
-        drawn = torch.randn(len(wanted), size + EXTRA_NOISE, generator=noise)
-        if self.generator is None:
-            whitened = drawn[:, :size].numpy()
-        else:
-            given = (wanted.classes.astype(np.int64), wanted.batches.astype(np.int64), wanted.covariates)
+        whitened = self.anchor.drawn(wanted.classes, random.numpy("coordinates"))
+        if self.generator is not None:
+            extra = random.numpy("noise").standard_normal((len(wanted), EXTRA_NOISE))
+            noise = torch.from_numpy(np.column_stack([whitened, extra]).astype(np.float32))
+            given = [torch.from_numpy(np.ascontiguousarray(one)) for one in wanted.given()]
             with torch.no_grad():
-                whitened = self.generator(
-                    drawn, *(torch.from_numpy(np.ascontiguousarray(one)) for one in given)
-                ).numpy()
+                whitened = self.generator(noise, *given).numpy()
         latent = self.anchor.coloured(whitened.astype(np.float64), wanted.classes)
         if self.measure != "counts":
             return latent, np.zeros(len(wanted))
@@ -175,8 +171,7 @@ class FactorModel:
             "base": self.base,
             "loadings": self.loadings,
             "spreads": self.spreads,
-            "anchor/means": self.anchor.means,
-            "anchor/roots": self.anchor.roots,
+            **{f"anchor/{name}": one for name, one in vars(self.anchor).items()},
         }
         if self.generator is not None:
             given = self.generator.conditions
@@ -195,7 +190,7 @@ class FactorModel:
             group, _, rest = name.partition("/")
             if rest:
                 parts[group][rest] = np.array(array)
-        anchor = Anchor(parts["anchor"]["means"], parts["anchor"]["roots"])
+        anchor = Anchor(**parts["anchor"])
         generator = None
         if values["conditions"] is not None:
             size = anchor.means.shape[1]

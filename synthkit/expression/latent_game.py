@@ -88,6 +88,8 @@ class LatentStage:
     ----------
     cells
         Coordinates of all training cells.
+    anchor
+        What the generator starts from.
     held_out
         Positions of cells that the critic never sees; the score is taken against them.
     sizes
@@ -107,6 +109,7 @@ class LatentStage:
     def __init__(
         self,
         cells: LatentCells,
+        anchor: Anchor,
         held_out: np.ndarray,
         sizes: tuple[int, int, int],
         random: RandomSource,
@@ -119,6 +122,9 @@ class LatentStage:
             raise InputError(unknown_name("loss", loss, LOSSES), remedy="Name a loss.")
         self.total_steps, self.evaluate_every = steps, max(1, min(200, steps))
         self._cells, self._sizes, self._device = cells, sizes, device
+        self._parts, self._centres, self._roots = (
+            torch.from_numpy(one.astype(np.float32)) for one in (anchor.weights, anchor.part_means, anchor.part_roots)
+        )
         self._loss, self._loss_name, self._random = loss_named(loss), loss, random
         labels = cells.conditions[0].cpu().numpy()
         seen = np.setdiff1d(np.arange(len(labels)), held_out)
@@ -158,7 +164,7 @@ class LatentStage:
             critic_loss = self._improve_critic()
         rows = self._rows()
         given = self._cells.given(rows)
-        fake = self.generator(self._noise(len(rows)), *given)
+        fake = self.generator(self._noise(given[0], self._rng), *given)
         self._critic.requires_grad_(False)
         real_scores = self._critic(self._cells.drawn(rows, self._rng), *given) if self._loss.paired else fake[:, 0]
         loss = self._loss.generator_loss(real_scores, self._critic(fake, *given))
@@ -174,7 +180,7 @@ class LatentStage:
         given = self._cells.given(rows)
         real = self._cells.drawn(rows, self._rng)
         with torch.no_grad():
-            fake = self.generator(self._noise(len(rows)), *given)
+            fake = self.generator(self._noise(given[0], self._rng), *given)
 
         def score(values: Tensor) -> Tensor:
             scores: Tensor = self._critic(values, *given)
@@ -203,9 +209,13 @@ class LatentStage:
             parts.append(own[torch.randint(len(own), (GROUP,), generator=self._rng)])
         return torch.cat(parts).to(self._device)
 
-    def _noise(self, n: int) -> Tensor:
-        width = self._cells.means.shape[1] + EXTRA_NOISE
-        return torch.randn(n, width, generator=self._rng).to(self._device)
+    def _noise(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw the anchor's coordinates for classes, and further noise: ``[n, dimensions + EXTRA_NOISE]``."""
+        labels, size = labels.cpu(), self._centres.shape[2]
+        part = torch.multinomial(self._parts[labels], 1, replacement=True, generator=generator)[:, 0]
+        own = torch.randn(len(labels), size + EXTRA_NOISE, generator=generator)
+        base = self._centres[labels, part] + torch.einsum("nij,nj->ni", self._roots[labels, part], own[:, :size])
+        return torch.cat([base, own[:, size:]], 1).to(self._device)
 
     # -- the rest of the Stage protocol -------------------------------------------------------------------------------
 
@@ -218,8 +228,8 @@ class LatentStage:
             for label, own in self._held.items():
                 rows = own.repeat(-(-_SCORED // len(own)))[:_SCORED].to(self._device)
                 real = self._cells.drawn(rows, generator)
-                noise = torch.randn(len(rows), real.shape[1] + EXTRA_NOISE, generator=generator).to(self._device)
-                drawn = self.generator(noise, *self._cells.given(rows))
+                given = self._cells.given(rows)
+                drawn = self.generator(self._noise(given[0], generator), *given)
                 total -= self._weights[label] * kernel_distance(real, drawn)
         return total
 
