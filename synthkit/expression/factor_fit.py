@@ -204,7 +204,10 @@ def _drawn_by_class(model: FactorModel, given: Wanted, n_classes: int, random: R
         own = np.flatnonzero(given.classes == label)
         n = int(np.clip(2 * len(own), _LEAST_DRAWN, _MOST_DRAWN))
         wanted = given.take(own[rng.integers(len(own), size=n)])
-        parts = [model.raw(wanted.take(rows), random.child(f"{label} {rows.start}"))[0] for rows in chunks(n)]
+        parts = [
+            model.raw(wanted.take(rows), random.child(f"{label} {rows.start}"))[0]
+            for rows in chunks(n, model.base.shape[1])
+        ]
         poisson = model.likelihood == "poisson"
         drawn[label] = sparse.vstack([sparse.csr_matrix(one) for one in parts]) if poisson else np.concatenate(parts)
     return drawn

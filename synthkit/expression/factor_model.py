@@ -67,7 +67,10 @@ class FactorModel:
 
     def draw(self, wanted: Wanted, random: RandomSource) -> Values:
         """Draw values for conditions; see `ExpressionModel.draw`."""
-        parts = [self._part(wanted.take(rows), random.child(f"chunk {rows.start}")) for rows in chunks(len(wanted))]
+        parts = [
+            self._part(wanted.take(rows), random.child(f"chunk {rows.start}"))
+            for rows in chunks(len(wanted), self.base.shape[1])
+        ]
         if self.measure != "counts":
             empty = np.empty((0, self.base.shape[1]), np.float32)
             return np.concatenate(parts) if parts else empty
@@ -234,7 +237,7 @@ def dispersions(counts: Values, model: FactorModel, conditions: Wanted, random: 
         mean = np.asarray(own.mean(0)).ravel()
         real += np.asarray(own.multiply(own).sum(0)).ravel() - len(rows) * mean**2
         first, second = np.zeros(genes), np.zeros(genes)
-        for part in chunks(len(rows)):
+        for part in chunks(len(rows), genes):
             wanted = conditions.take(rows[part])
             latent, depths = model.coordinates(wanted, random.child(f"{label} {part.start}"))
             rates = model.rates(latent, depths, wanted)

@@ -21,6 +21,7 @@ _PLAIN_COUNTS, _GROWTH = 16, 1.25
 _LEVELS = np.concatenate([[0, 0.002, 0.01], np.linspace(0.025, 0.975, 39), [0.99, 0.998, 1]])
 _LARGE = 1.0  # mean count from which a gene is compared as a share of its cell
 _CHUNK = 1_000
+_DENSE = 4_000_000  # values of a chunk
 _BELOW_ONE = 1 - 1e-6  # the level 1 would lie above every bin
 _WHOLE = np.float32(65_535)  # shares are kept in 16 bits
 
@@ -255,7 +256,8 @@ def _shares(counts: Values, edges: np.ndarray) -> np.ndarray:
     return shares
 
 
-def chunks(n: int) -> Iterator[slice]:
-    """Slices of at most a thousand cells."""
-    for start in range(0, n, _CHUNK):
-        yield slice(start, min(start + _CHUNK, n))
+def chunks(n: int, genes: int) -> Iterator[slice]:
+    """Slices of at most a thousand cells, fewer where there are many genes: some of their arrays are dense."""
+    size = min(_CHUNK, max(50, _DENSE // genes))
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
