@@ -145,6 +145,11 @@ def _joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
         values = [head[name], *(frame[name] for frame in rest)]
         if isinstance(dtype, pd.CategoricalDtype):
             values = [pd.Series(pd.Categorical(one.astype(object), dtype=dtype), index=one.index) for one in values]
+        elif isinstance(dtype, np.dtype) and dtype.kind in "biu" and any(one.isna().any() for one in values[1:]):
+            # what is missing for drawn cells would turn flags of real ones into text, and whole numbers into fractions
+            bits = 8 * dtype.itemsize
+            nullable = {"b": "boolean", "i": f"Int{bits}", "u": f"UInt{bits}"}[dtype.kind]
+            values = [one.astype(pd.api.types.pandas_dtype(nullable)) for one in values]
         parts[name] = pd.concat([one for one in values if len(one)])
     index = head.index.append([frame.index for frame in rest])
     return pd.DataFrame({name: part.array for name, part in parts.items()}, index=index)

@@ -362,6 +362,8 @@ class TestBalance:
         with pytest.warns(UserWarning, match="'c'"):
             found = fitted.balance(replace(cells, cells=known), random_state=0)
         assert found.cells["n_genes"].iloc[:120].tolist() == list(range(120))
+        assert found.cells["doublet"].iloc[:120].tolist() == known["doublet"].tolist()
+        assert (found.cells["n_genes"].dtype, found.cells["doublet"].dtype) == ("Int64", "boolean")
         assert found.cells["donor"].iloc[:120].tolist() == known["donor"].tolist()
         assert found.cells.loc[found.cells["synthetic"], ["n_genes", "doublet", "donor"]].isna().all().all()
 
