@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench bench-scans bench-privacy bench-audit bench-augment bench-impute bench-anomaly audit browser database pacs
+.PHONY: help venv demo test lint bench bench-scans bench-expression bench-privacy bench-audit bench-augment bench-impute bench-anomaly audit browser database pacs
 
 help: ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -75,6 +75,12 @@ bench-scans: $(READY) ## scans: DICOM, quality, use, copies and privacy on real 
 		$(BIN)/python evaluation/benchmarks/scans_$$part.py || exit 1; \
 	done
 	$(BIN)/python evaluation/benchmarks/scans_page.py
+
+bench-expression: $(READY) ## gene expression: rivals, rare types, bulk samples, 20,000 x 20,000 (an hour; SYNTHKIT_DATA as above)
+	for part in pbmc rare tcga scale; do \
+		OMP_NUM_THREADS=1 $(BIN)/python evaluation/benchmarks/expression_$$part.py || exit 1; \
+	done
+	$(BIN)/python evaluation/benchmarks/expression_page.py
 
 bench-privacy: $(READY) ## measure fits under a budget against AIM, MST and dpmm (hours; SYNTHKIT_DATA as above)
 	$(BIN)/python evaluation/benchmarks/privacy.py
