@@ -17,6 +17,7 @@ from synthkit.expression.model import Training, Wanted
 from synthkit.expression.normal_factors import normal_factors
 from synthkit.expression.poisson_factors import PoissonFactorsStage
 from synthkit.expression.raking import chunks
+from synthkit.expression.refinement import FEWEST, POOL, Refinement
 from synthkit.gan.trainer import Trainer
 from synthkit.io.expression_set import Values
 from synthkit.random import RandomSource
@@ -30,6 +31,7 @@ _FEWEST_HELD_OUT = 20  # cells of a class below which none is held out
 _LEAST_DRAWN, _MOST_DRAWN = 2_000, 4_000  # cells by which the model's own margins are known
 _GAME_STEPS = 2_000
 _PATIENCE = 4  # held-out scores without a new best, after which the game ends
+_MOST_REFINED = 5_000  # real cells, twice as many drawn ones, that refinement learns from
 _EPOCHS, _LEAST_STEPS = 20, 240
 
 
@@ -49,6 +51,8 @@ class FactorSettings:
         Where networks are trained.
     adversary
         Whether the game is played at all.
+    refine
+        Whether candidates are chosen by what boosted trees can tell apart.
     seconds
         Ceiling on the wall time of the game.
     prefix
@@ -60,6 +64,7 @@ class FactorSettings:
     loss: str = "wgan-gp"
     device: str = "cpu"
     adversary: bool = True
+    refine: bool = True
     seconds: float = math.inf
     prefix: str = ""
 
@@ -136,7 +141,29 @@ def fit_factors(
         model = replace(model, spreads=found_spreads)
     trainer.message("restoring the margins of genes")
     drawn = _drawn_by_class(model, given, training.n_classes, random.child("margins"))
-    return model.with_margins(real, given.classes, drawn, random.numpy("ties")), told
+    model = model.with_margins(real, given.classes, drawn, random.numpy("ties"))
+    if settings.refine and len(training) >= FEWEST and not trainer.interrupted:
+        trainer.message("looking for what can still be told apart")
+        model, told["told_apart"] = _refined(model, training, random.child("refinement"))
+        told["refined"] = model.refinement is not None
+    return model, told
+
+
+def _refined(model: FactorModel, training: Training, random: RandomSource) -> tuple[FactorModel, float]:
+    """Return the model with what trees find, and the area under their curve."""
+    n = min(len(training), _MOST_REFINED)
+    given = training.conditions
+    rows = np.tile(random.numpy("rows").permutation(len(training))[:n], POOL)
+    wanted = given.take(rows)
+    found, told = Refinement.of(
+        training.measure,
+        training.values,
+        given.classes,
+        model.draw(wanted, random.child("drawn")),
+        wanted.classes,
+        random.child("trees"),
+    )
+    return replace(model, refinement=found), told
 
 
 def _factors(n: int, most: int) -> int:

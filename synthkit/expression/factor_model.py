@@ -14,6 +14,7 @@ from synthkit.expression.anchor import Anchor
 from synthkit.expression.latent_nets import EXTRA_NOISE, LatentGenerator
 from synthkit.expression.model import Arrays, Wanted
 from synthkit.expression.raking import CountRaking, DepthRaking, ValueRaking, chunks, raking_from
+from synthkit.expression.refinement import CANDIDATES, Refinement
 from synthkit.io.expression_set import Measure, Values
 from synthkit.random import RandomSource
 
@@ -49,6 +50,8 @@ class FactorModel:
         Smallest and largest log library size of training cells.
     margins
         Margins of each class; None before they are estimated.
+    refinement
+        What is told apart is drawn less often; None where nothing is.
     """
 
     name = "cwgan"
@@ -62,14 +65,15 @@ class FactorModel:
     generator: LatentGenerator | None = None
     depths: tuple[float, float] = (0.0, 0.0)
     margins: DepthRaking | CountRaking | ValueRaking | None = None
+    refinement: Refinement | None = None
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def draw(self, wanted: Wanted, random: RandomSource) -> Values:
         """Draw values for conditions; see `ExpressionModel.draw`."""
+        genes = self.base.shape[1] * (1 if self.refinement is None else CANDIDATES)
         parts = [
-            self._part(wanted.take(rows), random.child(f"chunk {rows.start}"))
-            for rows in chunks(len(wanted), self.base.shape[1])
+            self._refined(wanted.take(rows), random.child(f"chunk {rows.start}")) for rows in chunks(len(wanted), genes)
         ]
         if self.measure != "counts":
             empty = np.empty((0, self.base.shape[1]), np.float32)
@@ -77,6 +81,13 @@ class FactorModel:
         return (
             sparse.vstack(parts, format="csr") if parts else sparse.csr_matrix((0, self.base.shape[1]), dtype=np.int32)
         )
+
+    def _refined(self, wanted: Wanted, random: RandomSource) -> Values:
+        if self.refinement is None:
+            return self._part(wanted, random)
+        several = wanted.take(np.tile(np.arange(len(wanted)), CANDIDATES))
+        values = self._part(several, random)
+        return values[self.refinement.chosen(values, several.classes, random.numpy("choice"))]
 
     def _part(self, wanted: Wanted, random: RandomSource) -> Values:
         values, depths = self.raw(wanted, random)
@@ -169,6 +180,7 @@ class FactorModel:
             "likelihood": self.likelihood,
             "depths": list(self.depths),
             "conditions": None,
+            "refinement": None,
         }
         arrays: Arrays = {
             "base": self.base,
@@ -183,12 +195,15 @@ class FactorModel:
             arrays |= {f"generator/{name}": one.cpu().numpy() for name, one in self.generator.state_dict().items()}
         if self.margins is not None:
             arrays |= {f"margins/{name}": one for name, one in self.margins.arrays().items()}
+        if self.refinement is not None:
+            values["refinement"], own = self.refinement.state()
+            arrays |= {f"refinement/{name}": one for name, one in own.items()}
         return values, arrays
 
     @classmethod
     def from_state(cls, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild a model from what `state` returned."""
-        parts: dict[str, Arrays] = {"anchor": {}, "generator": {}, "margins": {}}
+        parts: dict[str, Arrays] = {"anchor": {}, "generator": {}, "margins": {}, "refinement": {}}
         for name, array in arrays.items():
             group, _, rest = name.partition("/")
             if rest:
@@ -210,6 +225,7 @@ class FactorModel:
             generator,
             (float(values["depths"][0]), float(values["depths"][1])),
             raking_from(parts["margins"]) if parts["margins"] else None,
+            Refinement.from_state(values["refinement"], parts["refinement"]) if parts["refinement"] else None,
         )
 
 

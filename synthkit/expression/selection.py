@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
@@ -18,7 +17,8 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
 from synthkit.expression.model import Training, Wanted
-from synthkit.io.expression_set import Measure, Values
+from synthkit.expression.refinement import comparable
+from synthkit.io.expression_set import Values
 from synthkit.random import RandomSource
 
 SHARE = 0.2
@@ -26,7 +26,6 @@ SHARE = 0.2
 FEWEST = 100
 """Training cells below which models are not compared: too few would be left to tell them apart."""
 _MOST, _MOST_GENES, _COMPONENTS, _NEIGHBOURS, _TREES = 700, 1_000, 20, 5, 200
-_TARGET = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -107,13 +106,13 @@ class Comparison:
         self._random, self._measure = random, unseen.measure
         order = random.numpy("unseen").permutation(len(unseen))[:_MOST]
         self.wanted = unseen.conditions.take(order)
-        dense = _comparable(unseen.values[order], self._measure)
+        dense = comparable(unseen.values[order], self._measure)
         self._genes = np.argsort(-dense.var(0), kind="stable")[:_MOST_GENES]
         self._unseen = dense[:, self._genes]
 
     def score(self, name: str, drawn: Values) -> ModelScore:
         """Score cells ``[n, genes]`` that were drawn for the conditions in `wanted`."""
-        own = _comparable(drawn, self._measure)[:, self._genes]
+        own = comparable(drawn, self._measure)[:, self._genes]
         both = np.concatenate([self._unseen, own])
         size = min(_COMPONENTS, len(both) - 1, both.shape[1])
         places = PCA(size, random_state=self._random.integer("components")).fit_transform(both)
@@ -130,16 +129,6 @@ class Comparison:
         )
         chances = cross_val_predict(forest, values, truth, cv=min(5, n), method="predict_proba")[:, 1]
         return float(roc_auc_score(truth, chances))
-
-
-def _comparable(values: Values, measure: Measure) -> np.ndarray:
-    """Return values on a scale on which cells compare, ``[n, genes]``."""
-    dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
-    dense = dense.astype(np.float32)
-    if measure == "counts":
-        dense = dense / np.maximum(dense.sum(1, keepdims=True), 1) * _TARGET
-    result: np.ndarray = np.log1p(dense) if measure in ("counts", "rates") else dense
-    return result
 
 
 def _recall(real: np.ndarray, drawn: np.ndarray) -> float:
