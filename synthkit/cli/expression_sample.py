@@ -66,7 +66,7 @@ def file_of(output: Path | Address) -> Path:
 
 
 def parse_cell_conditions(conditions: Sequence[str]) -> dict[str, Any]:
-    """Read ``COLUMN=VALUE``; a column that is named several times may have any of the values.
+    """Read ``COLUMN=VALUE`` or ``COLUMN=A|B``; a column that is named several times may have any of the values.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def parse_cell_conditions(conditions: Sequence[str]) -> dict[str, Any]:
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
             raise ConditionError(f"--where {text!r} is no condition", remedy="Write COLUMN=VALUE, such as cell_type=B.")
-        found.setdefault(name.strip(), []).append(value.strip())
+        found.setdefault(name.strip(), []).extend(one.strip() for one in value.split("|"))
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
