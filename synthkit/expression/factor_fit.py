@@ -24,8 +24,8 @@ from synthkit.random import RandomSource
 
 BULK = 10.0
 """Mean count from which logarithms tell more than the law of rare events does."""
-_MOST_FACTORS, _MOST_NORMAL_FACTORS = 20, 64
-_CELLS_PER_FACTOR = 10
+_MOST_FACTORS, _MOST_NORMAL_FACTORS = 20, 100
+_CELLS_PER_FACTOR, _SAMPLES_PER_FACTOR = 10, 6
 _HELD_OUT = 0.2
 _FEWEST_HELD_OUT = 20  # cells of a class below which none is held out
 _LEAST_DRAWN, _MOST_DRAWN = 2_000, 4_000  # cells by which the model's own margins are known
@@ -98,7 +98,7 @@ def fit_factors(
     totals = np.maximum(np.asarray(training.values.sum(axis=1), np.float64).ravel(), 1)
     told: dict[str, Any] = {"likelihood": likelihood}
     if likelihood == "poisson":
-        size = settings.factors or _factors(len(training), _MOST_FACTORS)
+        size = settings.factors or _factors(len(training) // _CELLS_PER_FACTOR, _MOST_FACTORS)
         epochs = max(_EPOCHS, -(-_LEAST_STEPS * 512 // max(len(training), 512)))
         stage = PoissonFactorsStage(
             training.values,
@@ -116,7 +116,7 @@ def fit_factors(
         base, loadings = found.base, found.loadings
         real: Values = training.values
     else:
-        size = settings.factors or _factors(len(training), _MOST_NORMAL_FACTORS)
+        size = settings.factors or _factors(len(training) // _SAMPLES_PER_FACTOR, _MOST_NORMAL_FACTORS)
         real = _logarithms(_scaled(training, totals), training.measure)
         found, scales, own = normal_factors(real, design, training.n_classes, size, random)
         base, loadings, spreads = found.base, found.loadings * scales[:, None], own * scales
@@ -166,8 +166,8 @@ def _refined(model: FactorModel, training: Training, random: RandomSource) -> tu
     return replace(model, refinement=found), told
 
 
-def _factors(n: int, most: int) -> int:
-    return int(np.clip(n // _CELLS_PER_FACTOR, 1, most))
+def _factors(allowed: int, most: int) -> int:
+    return int(np.clip(allowed, 1, most))
 
 
 def _design(training: Training) -> np.ndarray:

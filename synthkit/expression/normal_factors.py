@@ -1,7 +1,7 @@
 """Factors of values with enough signal for logarithms: bulk counts, log-expression, rates and microarrays.
 
-Probabilistic principal components (Tipping and Bishop 1999) of values that are centred by the effects of class, batch
-and covariates and scaled by gene: loadings and the coordinates' posterior are known in closed form.
+Principal components of values that are centred by the effects of class, batch and covariates and scaled by gene. How far
+a cell's coordinates are known follows from the noise that is left (Tipping and Bishop 1999).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from synthkit.expression.poisson_factors import Factors
 from synthkit.random import RandomSource
 
 _RIDGE = 1.0  # cells that an effect is drawn to the mean of all cells by
+_MOST_DOUBT = 0.9  # of the variance of a coordinate that is taken for noise
 _LEAST_OWN = 0.02  # share of a gene's variance that factors never explain
 
 
@@ -63,11 +64,11 @@ def normal_factors(
     left, singular, right = randomized_svd(rest, factors, random_state=random.integer("components"))
     variances = singular**2 / n
     noise = max((np.square(rest).sum() / n - variances.sum()) / max(genes - factors, 1), 1e-6)
-    strength = np.sqrt(np.maximum(variances - noise, 1e-3 * noise))
-    loadings = right.T * strength
-    gain = strength**2 + noise
-    means = left * singular * strength / gain
-    deviations = np.broadcast_to(np.sqrt(noise / gain), means.shape)
+    # loadings keep the whole variance of their direction: shrunk ones would weaken every correlation
+    loadings = right.T * np.sqrt(variances)
+    doubt = np.clip(noise / np.maximum(variances, 1e-12), 0, _MOST_DOUBT)
+    means = left * np.sqrt(n * (1 - doubt))
+    deviations = np.broadcast_to(np.sqrt(doubt), means.shape)
     explained = np.square(loadings).sum(1)
     own = np.sqrt(np.maximum(np.square(rest).mean(0) - explained, _LEAST_OWN))
     found = Factors(*(one.astype(np.float32) for one in (base, loadings, means, deviations)))

@@ -25,6 +25,7 @@ from synthkit.io.expression_set import Values as Matrix
 from synthkit.random import RandomSource
 
 BATCH = 512
+_MOST_VALUES = 5_000_000  # of a batch: larger arrays are given back to the system and cleared anew at every operation
 _PROBE = 256  # cells that the evidence is told for
 _RATE = 0.05  # of Adam, for what belongs to a cell; effects and loadings of genes move more slowly
 _GENE_RATE = 0.02
@@ -118,7 +119,7 @@ class PoissonFactorsStage:
     ) -> None:
         self._counts, self._device = sparse.csr_matrix(counts), device
         n, genes = self._counts.shape
-        self._batch = min(BATCH, n)
+        self._batch = min(BATCH, n, max(1, _MOST_VALUES // genes))
         self._per_epoch = -(-n // self._batch)
         self.total_steps = epochs * self._per_epoch
         self.evaluate_every = max(1, self.total_steps // 20)

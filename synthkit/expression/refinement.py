@@ -96,9 +96,8 @@ class Refinement:
         rng = random.numpy("cells")
         rows = rng.permutation(real.shape[0])[:_MOST_CELLS]
         own, own_labels = real[rows], labels[rows]
-        dense = comparable(own, measure)
-        genes = np.sort(np.argsort(-dense.var(0), kind="stable")[:_MOST_GENES])
-        seen, other = dense[:, genes], comparable(drawn, measure, genes)
+        genes = np.sort(np.argsort(-_variances(own, measure), kind="stable")[:_MOST_GENES])
+        seen, other = comparable(own, measure, genes), comparable(drawn, measure, genes)
         centre = seen.mean(0)
         both = np.concatenate([seen, other[: len(seen)]]) - centre
         size = min(_COMPONENTS, min(both.shape) - 1)
@@ -153,6 +152,13 @@ class Refinement:
             raise ValueError(f"damaged trees ({error})") from error
         genes, centre, components = (np.array(arrays[name]) for name in ("genes", "centre", "components"))
         return cls(values["measure"], genes, centre, components, trees)
+
+
+def _variances(values: Values, measure: Measure) -> np.ndarray:
+    """Return the variance of every gene, a part of the genes at a time; only that is dense."""
+    starts = range(0, values.shape[1], _MOST_GENES)
+    parts = (np.arange(start, min(start + _MOST_GENES, values.shape[1])) for start in starts)
+    return np.concatenate([comparable(values, measure, genes).var(0) for genes in parts])
 
 
 def _features(

@@ -127,9 +127,9 @@ def test_loadings_span_principal_components(low_rank: np.ndarray) -> None:
     standard = (low_rank - low_rank.mean(0)) / low_rank.std(0)
     oracle = PCA(3).fit(standard)
     assert captured(oracle.components_.T, found.loadings) > 0.9999
-    # lengths: probabilistic PCA (Tipping and Bishop 1999) takes the noise out of the variances
+    # lengths: the whole variance of each direction, so that correlations are not weakened
     scale = 499 / 500
-    expected = np.sqrt(oracle.explained_variance_ * scale - oracle.noise_variance_ * scale)
+    expected = np.sqrt(oracle.explained_variance_ * scale)
     np.testing.assert_allclose(np.linalg.norm(found.loadings, axis=0), expected, rtol=1e-3)
     posterior = found.means.var(0) + np.square(found.deviations).mean(0)
     np.testing.assert_allclose(posterior, 1.0, atol=0.01)
