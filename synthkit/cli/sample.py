@@ -62,7 +62,8 @@ def command(
     try:
         kind = kind_of_model(model_path)
     except ModelFileError:
-        if not isinstance(output, Path) or output.suffix:  # a folder is for scans
+        # a folder is for scans, and these are for cells
+        if not isinstance(output, Path) or output.suffix.lower() not in ("", ".h5ad", ".zarr"):
             _check_table(output, model_path)
         raise
     other = {**SCANS, **TABLES}

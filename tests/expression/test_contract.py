@@ -82,6 +82,19 @@ def test_two_labels_of_other_dtypes() -> None:
     check_expression_synthesizer(lambda: ExpressionGAN("nb", **QUICK), data, label=["plate", "size"])
 
 
+def test_cells_enough_for_refinement() -> None:
+    def made() -> ExpressionGAN:
+        return ExpressionGAN("cwgan", **QUICK, factors=1)
+
+    data = simulated_cells(5, 320).of_genes([*range(6), *range(52, 60)])
+    data = replace(data, cells=data.cells.set_axis([f"cell {k}" for k in range(320)]))
+    values = data.values.toarray()
+    values[:, 0] = np.where(values[:, 1] % 2 == 0, 0, 30)  # what one factor cannot say
+    data = replace(data, values=sparse.csr_matrix(values))
+    assert made().fit(data, label="type").report_["refined"]
+    check_expression_synthesizer(made, data, label="type")
+
+
 def test_without_any_annotation() -> None:
     data = annotated()
     plain = replace(data, cells=data.cells[[]], genes=data.genes[[]])
