@@ -1,7 +1,7 @@
 """Factors of values with enough signal for logarithms: bulk counts, log-expression, rates and microarrays.
 
-Principal components of values that are centred by the effects of class, batch and covariates and scaled by gene. How far
-a cell's coordinates are known follows from the noise that is left (Tipping and Bishop 1999).
+Principal components of values that are centred by the effects of class, batch and covariates and scaled by gene. How
+far a cell's coordinates are known follows from the noise that is left (Tipping and Bishop 1999).
 """
 
 from __future__ import annotations
