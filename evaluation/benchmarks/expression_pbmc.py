@@ -189,7 +189,7 @@ def write(runs: dict[str, list[dict[str, float]]], options: Any, n: int, seconds
         facts={
             "cells": n,
             "split": "half of the cells of each type",
-            "seeds": [options.seed + at for at in range(len(runs["cwgan"]))],
+            "seeds": ", ".join(str(options.seed + at) for at in range(len(runs["cwgan"]))),
             "time budget of a fit": options.time_budget,
             **({f"time budget of {PUBLISHED}, one seed": options.published} if options.published else {}),
             "seconds in all": seconds,
@@ -220,7 +220,9 @@ def write(runs: dict[str, list[dict[str, float]]], options: Any, n: int, seconds
                     }
                     for one in SCORES
                 ],
-                "notes": ["How to read each score: [metrics of expression](how-to/evaluating-expression.md)."],
+                "notes": [
+                    "How to read each score: [judging synthetic gene expression](how-to/evaluating-expression.md)."
+                ],
             }
         ],
     )

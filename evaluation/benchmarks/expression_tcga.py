@@ -148,7 +148,7 @@ def write(runs: dict[str, list[dict[str, float]]], options: Any, n: int, seconds
         facts={
             "samples": n,
             "split": "half of the patients, of each diagnosis alike; samples of a patient stay together",
-            "seeds": [options.seed + at for at in range(options.seeds)],
+            "seeds": ", ".join(str(options.seed + at) for at in range(options.seeds)),
             "time budget of a fit": options.time_budget,
             "output": "sparse whole numbers, none negative, none missing, in every run"
             if all(run["whole"] for name in MODELS for run in runs[name])
