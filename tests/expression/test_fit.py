@@ -29,6 +29,7 @@ from synthkit.expression.normalise import most_variable, normalisation_of
 from synthkit.expression.poisson_factors import PoissonFactorsStage
 from synthkit.expression.selection import FEWEST, split_cells
 from synthkit.io.expression_set import ExpressionSet
+from synthkit.privacy.budget import PrivacyBudget
 
 QUICK = {"steps": 4, "random_state": 0, "verbose": False, "time_budget": None, "device": "cpu"}
 
@@ -245,6 +246,16 @@ def test_files_and_anndata_are_read(cells: ExpressionSet, tmp_path: Path, as_pat
     expected = ExpressionGAN("nb", **QUICK).fit(cells, label="type")
     assert found.space_.measure == "counts"
     np.testing.assert_array_equal(dense(found.sample(5, random_state=0)), dense(expected.sample(5, random_state=0)))
+
+
+def test_under_a_budget_the_measure_is_never_told_from_the_cells(cells: ExpressionSet, tmp_path: Path) -> None:
+    # without a budget these are taken for rates; that they are would be news of private values
+    halves = replace(cells, values=cells.values * 0.5)
+    as_anndata(halves).write_h5ad(tmp_path / "x.h5ad")
+    assert ExpressionGAN("nb", **QUICK).fit(tmp_path / "x.h5ad").space_.measure == "rates"
+    made = ExpressionGAN(**QUICK, privacy=PrivacyBudget(10.0, 1e-6), records=100)
+    with pytest.raises(DataError, match="counts"):
+        made.fit(tmp_path / "x.h5ad")
 
 
 # ------------------------------------------------------------------------------------------------ clock and checkpoints
