@@ -21,7 +21,7 @@ from synthkit.expression.fitted import FittedExpression
 from synthkit.expression.model import Training, Wanted
 from synthkit.expression.models import COMPARED, MODELS
 from synthkit.expression.normalise import most_variable, normalisation_of
-from synthkit.expression.selection import FEWEST, Comparison, ModelScore, split_cells
+from synthkit.expression.selection import DRAWS, FEWEST, Comparison, ModelScore, split_cells
 from synthkit.expression.space import ExpressionSpace
 from synthkit.gan.estimator import is_whole
 from synthkit.gan.losses import LOSSES
@@ -228,13 +228,14 @@ def _chosen(
     part, unseen = training.take(learned), training.take(compared)
     part = replace(part, n_classes=training.n_classes, n_batches=training.n_batches)
     comparison = Comparison(unseen, random.child("comparison"))
-    scores: list[ModelScore] = [comparison.score("real cells", _as_real(part, comparison, random))]
+    scores: list[ModelScore] = [comparison.score("real cells", [_as_real(part, comparison, random)])]
     trial = replace(plan, seconds=_TRIAL * trainer.time_left, prefix="comparison: ")
     for one in COMPARED:
         if trainer.interrupted:
             break
         model, _ = MODELS[one].fit(part, trial, trainer, random.child(f"comparison {one}"))
-        found = comparison.score(one, model.draw(comparison.wanted, random.child(f"drawn {one}")))
+        draws = [model.draw(comparison.wanted, random.child(f"drawn {one} {at}")) for at in range(DRAWS)]
+        found = comparison.score(one, draws)
         scores.append(found)
         trainer.message(
             f"{one}: AUC {found.auc_components:.3f} in components, {found.auc_genes:.3f} in genes, recall "
@@ -252,13 +253,15 @@ def _chosen(
 
 
 def _as_real(part: Training, comparison: Comparison, random: RandomSource) -> Any:
-    """Return training cells with the classes of the unseen ones, where there are such."""
+    """Return training cells with the classes of the unseen ones, each once as far as there are enough."""
     rng = random.numpy("real cells")
-    places = []
-    for label in comparison.wanted.classes:
-        own = np.flatnonzero(part.conditions.classes == label)
-        places.append(own[rng.integers(len(own))])
-    return part.values[np.array(places)]
+    labels = comparison.wanted.classes
+    places = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        wanted = np.flatnonzero(labels == label)
+        own = rng.permutation(np.flatnonzero(part.conditions.classes == label))
+        places[wanted] = np.resize(own, len(wanted))
+    return part.values[places]
 
 
 def _donors(data: ExpressionSet, donor: str | None) -> np.ndarray | None:

@@ -6,6 +6,7 @@ other real cells apart too (docs/explanation/expression.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,9 +24,11 @@ from synthkit.random import RandomSource
 
 SHARE = 0.2
 """Of the cells, to compare on."""
+DRAWS = 3
+"""Sets of cells that each model draws: one set is scored with much luck."""
 FEWEST = 100
 """Training cells below which models are not compared: too few would be left to tell them apart."""
-_MOST, _MOST_GENES, _COMPONENTS, _NEIGHBOURS, _TREES = 700, 1_000, 20, 5, 200
+_MOST, _MOST_GENES, _COMPONENTS, _NEIGHBOURS, _TREES = 700, 1_000, 20, 5, 100
 
 
 @dataclass(frozen=True)
@@ -110,17 +113,21 @@ class Comparison:
         self._genes = np.argsort(-dense.var(0), kind="stable")[:_MOST_GENES]
         self._unseen = dense[:, self._genes]
 
-    def score(self, name: str, drawn: Values) -> ModelScore:
-        """Score cells ``[n, genes]`` that were drawn for the conditions in `wanted`."""
+    def score(self, name: str, draws: Sequence[Values]) -> ModelScore:
+        """Score sets of cells ``[n, genes]`` that were drawn for the conditions in `wanted`; the mean over the sets."""
+        found = np.array([self._scored(drawn) for drawn in draws]).mean(0)
+        components, genes, recall = (float(one) for one in found)
+        distance = (2 * abs(components - 0.5) + 2 * abs(genes - 0.5) + 1 - recall) / 3
+        return ModelScore(name, components, genes, recall, distance)
+
+    def _scored(self, drawn: Values) -> tuple[float, float, float]:
         own = comparable(drawn, self._measure)[:, self._genes]
         both = np.concatenate([self._unseen, own])
         size = min(_COMPONENTS, len(both) - 1, both.shape[1])
         places = PCA(size, random_state=self._random.integer("components")).fit_transform(both)
         n = len(self._unseen)
         components, genes = self._told_apart(places, n), self._told_apart(both, n)
-        recall = _recall(places[:n], places[n:])
-        distance = (2 * abs(components - 0.5) + 2 * abs(genes - 0.5) + 1 - recall) / 3
-        return ModelScore(name, components, genes, recall, distance)
+        return components, genes, _recall(places[:n], places[n:])
 
     def _told_apart(self, values: np.ndarray, n: int) -> float:
         truth = np.repeat([0, 1], [n, len(values) - n])
