@@ -61,7 +61,7 @@ class ModelScore:
 def split_cells(
     conditions: Wanted, groups: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Set a fifth of the cells aside, of each class alike; whole donors where they are known.
+    """Set a fifth of the cells aside, of each class alike; whole donors where at least five are known.
 
     Parameters
     ----------
