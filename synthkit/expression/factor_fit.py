@@ -30,7 +30,7 @@ _HELD_OUT = 0.2
 _FEWEST_HELD_OUT = 20  # cells of a class below which none is held out
 _LEAST_DRAWN, _MOST_DRAWN = 2_000, 4_000  # cells by which the model's own margins are known
 _GAME_STEPS = 2_000
-_PATIENCE = 4  # held-out scores without a new best, after which the game ends
+_PATIENCE = 8  # held-out scores without a new best, after which the game ends
 _MOST_REFINED = 5_000  # real cells, twice as many drawn ones, that refinement learns from
 _EPOCHS, _LEAST_STEPS = 20, 240
 

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from synthkit.expression.anchor import Anchor
 from synthkit.expression.factor_fit import likelihood_of
-from synthkit.expression.latent_game import kernel_distance
+from synthkit.expression.latent_game import log_density
 from synthkit.expression.normal_factors import design_effects, normal_factors
 from synthkit.expression.poisson_factors import PoissonFactorsStage, evidence
 from synthkit.gan.budget import Budget
@@ -190,24 +190,19 @@ def test_a_class_of_one_cell_varies_as_the_others_do() -> None:
 # ------------------------------------------------------------------------------------------------------------- kernel
 
 
-def test_the_kernel_distance_is_the_mean_over_pairs() -> None:
+def test_the_density_of_held_out_cells_is_the_mean_over_kernels() -> None:
     rng = np.random.default_rng(7)
-    one, other = rng.standard_normal((6, 3)), rng.standard_normal((5, 3)) + 1
-
-    def kernel(left: np.ndarray, right: np.ndarray) -> float:
-        return sum(float(np.exp(-np.square(left - right).sum() / (2 * spread * 3))) for spread in (0.25, 0.5, 1.0, 2.0))
-
-    within = [kernel(one[i], one[j]) for i in range(6) for j in range(6) if i != j]
-    others = [kernel(other[i], other[j]) for i in range(5) for j in range(5) if i != j]
-    between = [kernel(left, right) for left in one for right in other]
-    expected = np.mean(within) + np.mean(others) - 2 * np.mean(between)
-    assert kernel_distance(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(expected, rel=1e-6)
+    values, drawn = rng.standard_normal((6, 3)), rng.standard_normal((5, 3)) + 1
+    densities = [np.mean([stats.multivariate_normal.pdf(one, other, 0.8**2) for other in drawn]) for one in values]
+    found = log_density(torch.from_numpy(values), torch.from_numpy(drawn), 0.8)
+    assert found == pytest.approx(np.log(densities).mean(), rel=1e-6)
 
 
-def test_the_kernel_distance_grows_with_the_shift_and_is_zero_in_the_mean() -> None:
+def test_the_density_falls_where_draws_are_shifted_spread_or_copies_of_others() -> None:
     rng = np.random.default_rng(8)
-    draw = lambda shift: torch.from_numpy(rng.standard_normal((150, 2)) + shift)  # noqa: E731
-    alike = [kernel_distance(draw(0), draw(0)) for _ in range(40)]
-    assert abs(np.mean(alike)) < 3 * np.std(alike) / np.sqrt(40)
-    apart = [kernel_distance(draw(0), draw(shift)) for shift in (0.5, 1.0, 2.0)]
-    assert max(alike) < apart[0] < apart[1] < apart[2]
+    draw = lambda n, scale=1.0: torch.from_numpy(scale * rng.standard_normal((n, 4)))  # noqa: E731
+    values = draw(400)
+    right = log_density(values, draw(3000), 0.9)
+    few = draw(20)
+    for wrong in (draw(3000) + 0.7, draw(3000, 1.6), few[torch.arange(3000) % 20]):
+        assert log_density(values, wrong, 0.9) < right
