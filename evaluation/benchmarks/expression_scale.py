@@ -142,7 +142,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
         "cells": n,
         "filled, real": float(filled),
         **{f"steps, {name}": one.get("steps") for name, one in stages.items()},
-        "game kept": stages["game"].get("improved"),
+        "game kept": stages["game"].get("best_step", 0) > 0,
         "refined": gan.report_.get("refined"),
         **checked(made),
     }
