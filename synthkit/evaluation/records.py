@@ -105,10 +105,12 @@ class Verdict:
 
 
 class Judged(ABC):
-    """What evaluations of tables and of scans share: scores, verdicts, and how they are shown."""
+    """What evaluations of tables, scans and gene expression share: scores, verdicts, and how they are shown."""
 
     scores: Mapping[str, Score]
+    suite: str
     verdicts: tuple[Verdict, ...]
+    left_out: Mapping[str, str]
 
     @property
     def failed(self) -> tuple[Verdict, ...]:

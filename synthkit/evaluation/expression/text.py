@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from synthkit.evaluation.expression.metrics import METRICS
 from synthkit.evaluation.expression.records import ExpressionEvaluation
-from synthkit.evaluation.records import STATUSES, Score
-from synthkit.evaluation.report.contents import DASH
-from synthkit.evaluation.scans.text import cells, interval, number
-from synthkit.evaluation.text import wrapped
-from synthkit.html_table import bullets, folded, page, paragraph, table, verdict
+from synthkit.evaluation.records import Score
+from synthkit.evaluation.told import as_lines, as_page, interval, narrow_table, number, passed, percent, score_table
 
-_VERDICT = len("not applicable")
+if TYPE_CHECKING:
+    from rich.table import Table
+
+CONTROLS = ("real cells", "independent genes")
 _MOST_TYPES = 20
 OF_A_TYPE = (
     ("marker overlap", "markers"),
@@ -36,8 +36,7 @@ def in_words(name: str, score: Score) -> str:
     if not score.applies:
         return f"Not applicable: {score.note}."
     told = {key: number(float(score.details.get(key, math.nan))) for key in ("slope", "corrected")}
-    percent = f"{100 * score.value:.1f} %"
-    return METRICS[name].meaning.format(value=number(score.value), percent=percent, **told)
+    return METRICS[name].meaning.format(value=number(score.value), percent=percent(score.value), **told)
 
 
 def one_line(evaluation: ExpressionEvaluation) -> str:
@@ -47,54 +46,21 @@ def one_line(evaluation: ExpressionEvaluation) -> str:
 
 def as_text(evaluation: ExpressionEvaluation, *, width: int) -> str:
     """Return the tables, the verdict, the summary and the notes as text without colours."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    stream = io.StringIO()
-    console = Console(file=stream, width=width, no_color=True, highlight=False)
-    scores = Table(title=sets(evaluation), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    scores.add_column("score")
-    for heading in ("value", "95 % interval", "real\ncells", "independent\ngenes", "n"):
-        scores.add_column(heading, justify="right", no_wrap=True)
-    theme = None
-    for name, score in evaluation.scores.items():
-        if theme is not None and METRICS[name].theme != theme:
-            scores.add_section()
-        theme = METRICS[name].theme
-        scores.add_row(METRICS[name].title, *cells(score))
-    console.print(scores)
+    tables: list[Table | str] = [score_table(sets(evaluation), CONTROLS, evaluation.scores, METRICS)]
     if evaluation.types:
-        types = Table(title="Type by type", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        types.add_column("type")
-        for heading in ("real", "synthetic", *(heading for _, heading in OF_A_TYPE)):
-            types.add_column(heading, justify="right", no_wrap=True)
+        types = narrow_table("Type by type", "type", ("real", "synthetic", *(heading for _, heading in OF_A_TYPE)))
         for name, row in list(evaluation.types.items())[:_MOST_TYPES]:
             counts = (f"{row['real cells']:,.0f}", f"{row['synthetic cells']:,.0f}")
             types.add_row(name, *counts, *(number(row.get(key, math.nan)) for key, _ in OF_A_TYPE))
-        console.print(types)
+        tables.append(types)
         if len(evaluation.types) > _MOST_TYPES:
-            console.print(f"and {len(evaluation.types) - _MOST_TYPES} more types, in the JSON and the report")
-    lines = [*_verdict_lines(evaluation), ""] if evaluation.verdicts else []
-    lines += [*(f"- {line}" for line in summary(evaluation)), "", *notes(evaluation)]
-    text = [line.rstrip() for line in stream.getvalue().splitlines()]
-    for line in lines:
-        text += wrapped(line, width)
-    return "\n".join(text) + "\n"
+            tables.append(f"and {len(evaluation.types) - _MOST_TYPES} more types, in the JSON and the report")
+    return as_lines(evaluation, tables, summary(evaluation), notes(evaluation), width=width)
 
 
 def as_html(evaluation: ExpressionEvaluation) -> str:
     """Return the page of an evaluation for a notebook."""
-    rows = [(METRICS[name].title, *cells(score)) for name, score in evaluation.scores.items()]
-    heads = ("score", "value", "95 % interval", "real cells", "independent genes", "n")
-    said = [verdict(passed(evaluation), "bad" if evaluation.failed else "good")] if evaluation.verdicts else []
-    return page(
-        sets(evaluation),
-        *said,
-        bullets(summary(evaluation)),
-        folded(f"{len(rows)} scores", table(heads, rows, numbers=(1, 2, 3, 4, 5), most=None)),
-        folded("how to read them", *(paragraph(note) for note in notes(evaluation))),
-    )
+    return as_page(sets(evaluation), evaluation, CONTROLS, METRICS, summary(evaluation), notes(evaluation))
 
 
 def summary(evaluation: ExpressionEvaluation) -> list[str]:
@@ -125,14 +91,6 @@ def sets(evaluation: ExpressionEvaluation) -> str:
     )
 
 
-def passed(evaluation: ExpressionEvaluation) -> str:
-    """Return whether the gates are met, in words."""
-    failed, total = len(evaluation.failed), len(evaluation.verdicts)
-    if not total:
-        return "no gates"
-    return f"{failed} of {total} gates not met" if failed else f"all of {total} gates met, or not applicable"
-
-
 def _said(evaluation: ExpressionEvaluation) -> Iterator[str]:
     scores = {name: score for name, score in evaluation.scores.items() if score.applies}
     if "auc_forest_components" in scores:
@@ -140,9 +98,9 @@ def _said(evaluation: ExpressionEvaluation) -> Iterator[str]:
     if "recall" in scores and "coverage" in scores:
         recall, coverage = scores["recall"], scores["coverage"]
         yield (
-            f"Synthetic cells reach {_percent(recall.value)} of the real ones (recall; real cells"
-            f" {_percent(recall.ceiling)}), and {_percent(coverage.value)} have one nearby (coverage;"
-            f" {_percent(coverage.ceiling)})."
+            f"Synthetic cells reach {percent(recall.value)} of the real ones (recall; real cells"
+            f" {percent(recall.ceiling)}), and {percent(coverage.value)} have one nearby (coverage;"
+            f" {percent(coverage.ceiling)})."
         )
     if "correlation_r_within" in scores:
         yield (
@@ -159,14 +117,14 @@ def _said(evaluation: ExpressionEvaluation) -> Iterator[str]:
         share = own.details["share of that trained on real"]
         yield (
             f"A random forest trained on synthetic cells names types of held-out real cells with macro F1"
-            f" {number(own.value)}, trained on real ones {number(own.ceiling)}: {_percent(share[0])} of it"
-            f" ({_percent(share[1])} to {_percent(share[2])})."
+            f" {number(own.value)}, trained on real ones {number(own.ceiling)}: {percent(share[0])} of it"
+            f" ({percent(share[1])} to {percent(share[2])})."
         )
     if "equal_cells" in scores:
         own = scores["equal_cells"]
         yield (
             f"{own.details['cells']:,} of {own.n:,} synthetic cells equal a training cell in every gene (held-out"
-            f" cells: {_percent(own.ceiling)})."
+            f" cells: {percent(own.ceiling)})."
         )
 
 
@@ -175,14 +133,3 @@ def _beside(score: Score) -> str:
         f"{number(score.value)} ({interval(score)}; real cells {number(score.ceiling)}, independent genes"
         f" {number(score.floor)})"
     )
-
-
-def _verdict_lines(evaluation: ExpressionEvaluation) -> list[str]:
-    lines = [f"Suite {evaluation.suite!r}: {passed(evaluation)}"]
-    for one in sorted(evaluation.verdicts, key=lambda one: STATUSES.index(one.status)):
-        lines.append(f"{one.status:>{_VERDICT}}  {one.sentence}")
-    return lines
-
-
-def _percent(share: float) -> str:
-    return DASH if math.isnan(share) else f"{100 * share:.1f} %"

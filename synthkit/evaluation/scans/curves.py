@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from synthkit.evaluation.intervals import Floats
 from synthkit.evaluation.report.contents import Table
 from synthkit.evaluation.scans.records import Curve
-from synthkit.evaluation.scans.text import number
+from synthkit.evaluation.told import number
 
 _WIDTH, _HEIGHT = 560, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 46

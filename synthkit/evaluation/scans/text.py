@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 
-from synthkit.evaluation.records import STATUSES, Score
-from synthkit.evaluation.report.contents import DASH
+from synthkit.evaluation.records import Score
 from synthkit.evaluation.scans.metrics import METRICS
 from synthkit.evaluation.scans.records import ScanEvaluation
-from synthkit.evaluation.text import wrapped
-from synthkit.html_table import bullets, folded, page, paragraph, table, verdict
+from synthkit.evaluation.told import as_lines, as_page, interval, narrow_table, number, passed, percent, score_table
 
-_VERDICT = len("not applicable")
+CONTROLS = ("real scans", "blurred scans")
 _MOST_CLASSES = 12
 _OF_A_CLASS = (
     "KID",
@@ -28,90 +25,34 @@ COPIES_SAY = (
 )
 
 
-def number(value: float) -> str:
-    """Return a score with three decimals, more where it is small, fewer where it is large; a dash for none."""
-    if math.isnan(value):
-        return DASH
-    size = abs(value)
-    digits = 1 if size >= 100 else 2 if size >= 10 else 4 if 0 < size < 0.1 else 3
-    text = f"{round(value, digits) + 0.0:.{digits}f}"
-    return text.replace("-", "−")
-
-
-def interval(score: Score) -> str:
-    """Return the two ends of the interval, or a dash."""
-    if math.isnan(score.low) or math.isnan(score.high):
-        return DASH
-    return f"{number(score.low)} to {number(score.high)}"
-
-
 def in_words(name: str, score: Score) -> str:
     """Return the sentence that tells what the score of this name says."""
     if not score.applies:
         return f"Not applicable: {score.note}."
-    percent = f"{100 * score.value:.1f} %"
-    return METRICS[name].meaning.format(value=number(score.value), percent=percent)
+    return METRICS[name].meaning.format(value=number(score.value), percent=percent(score.value))
 
 
 def one_line(evaluation: ScanEvaluation) -> str:
     """Return one line: what was compared, and whether the suite is passed."""
-    return f"ScanEvaluation({_sets(evaluation)}; {_passed(evaluation)})"
+    return f"ScanEvaluation({_sets(evaluation)}; {passed(evaluation)})"
 
 
 def as_text(evaluation: ScanEvaluation, *, width: int) -> str:
     """Return the tables, the verdict, the summary and the notes as text without colours."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    stream = io.StringIO()
-    console = Console(file=stream, width=width, no_color=True, highlight=False)
-    scores = Table(title=_sets(evaluation), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    scores.add_column("score")
-    for heading in ("value", "95 % interval", "real\nscans", "blurred\nscans", "n"):
-        scores.add_column(heading, justify="right", no_wrap=True)
-    theme = None
-    for name, score in evaluation.scores.items():
-        if theme is not None and METRICS[name].theme != theme:
-            scores.add_section()
-        theme = METRICS[name].theme
-        scores.add_row(METRICS[name].title, *cells(score))
-    console.print(scores)
+    tables = [score_table(_sets(evaluation), CONTROLS, evaluation.scores, METRICS)]
     if evaluation.classes:
-        classes = Table(title="Class by class", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        classes.add_column("class")
-        for heading in ("real", "synthetic", "KID", "KID of\nreal", "largest\ngap", "MS-SSIM\nreal", "MS-SSIM\nsynth."):
-            classes.add_column(heading, justify="right", no_wrap=True)
+        heads = ("real", "synthetic", "KID", "KID of\nreal", "largest\ngap", "MS-SSIM\nreal", "MS-SSIM\nsynth.")
+        classes = narrow_table("Class by class", "class", heads)
         for name, row in list(evaluation.classes.items())[:_MOST_CLASSES]:
             counts = (f"{row['real scans']:,.0f}", f"{row['synthetic scans']:,.0f}")
             classes.add_row(name, *counts, *(number(row.get(key, math.nan)) for key in _OF_A_CLASS))
-        console.print(classes)
-    lines = [*_verdict_lines(evaluation), ""] if evaluation.verdicts else []
-    lines += [*(f"- {line}" for line in summary(evaluation)), "", *notes(evaluation)]
-    text = [line.rstrip() for line in stream.getvalue().splitlines()]
-    for line in lines:
-        text += wrapped(line, width)
-    return "\n".join(text) + "\n"
-
-
-def cells(score: Score) -> tuple[str, str, str, str, str]:
-    """Return value, interval, both controls and n of a score as texts."""
-    n = f"{score.n:,}" if score.n else DASH
-    return number(score.value), interval(score), number(score.ceiling), number(score.floor), n
+        tables.append(classes)
+    return as_lines(evaluation, tables, summary(evaluation), notes(evaluation), width=width)
 
 
 def as_html(evaluation: ScanEvaluation) -> str:
     """Return the page of an evaluation for a notebook."""
-    rows = [(METRICS[name].title, *cells(score)) for name, score in evaluation.scores.items()]
-    heads = ("score", "value", "95 % interval", "real scans", "blurred scans", "n")
-    said = [verdict(_passed(evaluation), "bad" if evaluation.failed else "good")] if evaluation.verdicts else []
-    return page(
-        _sets(evaluation),
-        *said,
-        bullets(summary(evaluation)),
-        folded(f"{len(rows)} scores", table(heads, rows, numbers=(1, 2, 3, 4, 5), most=None)),
-        folded("how to read them", *(paragraph(note) for note in notes(evaluation))),
-    )
+    return as_page(_sets(evaluation), evaluation, CONTROLS, METRICS, summary(evaluation), notes(evaluation))
 
 
 def summary(evaluation: ScanEvaluation) -> list[str]:
@@ -143,13 +84,13 @@ def _said(evaluation: ScanEvaluation) -> Iterator[str]:
     if "recall" in scores and "coverage" in scores:
         recall, coverage = scores["recall"], scores["coverage"]
         yield (
-            f"Synthetic scans reach {_percent(recall.value)} of the real ones (recall; real scans "
-            f"{_percent(recall.ceiling)}), and {_percent(coverage.value)} have one nearby (coverage; "
-            f"{_percent(coverage.ceiling)})."
+            f"Synthetic scans reach {percent(recall.value)} of the real ones (recall; real scans "
+            f"{percent(recall.ceiling)}), and {percent(coverage.value)} have one nearby (coverage; "
+            f"{percent(coverage.ceiling)})."
         )
     if "intensity_ks" in scores:
         gap, shift = scores["intensity_ks"], scores.get("intensity_shift")
-        line = f"Intensities differ by up to {_percent(gap.value)} of all values (real scans {_percent(gap.ceiling)})"
+        line = f"Intensities differ by up to {percent(gap.value)} of all values (real scans {percent(gap.ceiling)})"
         units = f" {evaluation.form['units']}" if evaluation.form.get("units") else ""
         moved = f", a value by {number(shift.value)}{units} on average" if shift is not None else ""
         yield line + moved + "."
@@ -163,8 +104,8 @@ def _said(evaluation: ScanEvaluation) -> Iterator[str]:
         share = own.details["share of that trained on real"]
         yield (
             f"A classifier trained on synthetic scans reaches balanced accuracy {number(own.value)} on held-out real "
-            f"ones, trained on real ones {number(own.ceiling)}: {_percent(share[0])} of it ({_percent(share[1])} to "
-            f"{_percent(share[2])})."
+            f"ones, trained on real ones {number(own.ceiling)}: {percent(share[0])} of it ({percent(share[1])} to "
+            f"{percent(share[2])})."
         )
     if "augmentation_gain" in scores:
         own = scores["augmentation_gain"]
@@ -175,15 +116,8 @@ def _said(evaluation: ScanEvaluation) -> Iterator[str]:
         own = scores["equal_scans"]
         yield (
             f"{own.details['scans']:,} of {own.n:,} synthetic scans equal a training scan in every value (held-out "
-            f"scans: {_percent(own.ceiling)})."
+            f"scans: {percent(own.ceiling)})."
         )
-
-
-def _verdict_lines(evaluation: ScanEvaluation) -> list[str]:
-    lines = [f"Suite {evaluation.suite!r}: {_passed(evaluation)}"]
-    for one in sorted(evaluation.verdicts, key=lambda one: STATUSES.index(one.status)):
-        lines.append(f"{one.status:>{_VERDICT}}  {one.sentence}")
-    return lines
 
 
 def _sets(evaluation: ScanEvaluation) -> str:
@@ -192,14 +126,3 @@ def _sets(evaluation: ScanEvaluation) -> str:
         f"{counts['synthetic']:,} synthetic scans against {counts['real']:,} real scans ({counts['held-out']:,} held "
         "out)"
     )
-
-
-def _passed(evaluation: ScanEvaluation) -> str:
-    failed, total = len(evaluation.failed), len(evaluation.verdicts)
-    if not total:
-        return "no gates"
-    return f"{failed} of {total} gates not met" if failed else f"all of {total} gates met, or not applicable"
-
-
-def _percent(share: float) -> str:
-    return DASH if math.isnan(share) else f"{100 * share:.1f} %"
