@@ -12,6 +12,7 @@ from scipy import sparse, special
 from synthkit.expression.class_moments import CountMoments, shrunk_means
 from synthkit.expression.model import Arrays
 from synthkit.expression.normalise import Floats
+from synthkit.expression.raking import bin_shares
 from synthkit.io.expression_set import Values
 
 _EXACT = 16  # counts below this have bins of their own
@@ -62,13 +63,9 @@ class CountMargins:
         for c in range(n_classes):
             own = np.flatnonzero(classes == c)
             part = sparse.csr_matrix(values[own])
-            at = np.searchsorted(edges, part.data, side="right") - 1
-            counts = np.bincount(part.indices * (len(edges) - 1) + at, minlength=genes * (len(edges) - 1))
-            shares = counts.reshape(genes, -1).astype(np.float64)
-            shares[:, 0] += len(own) - shares.sum(1)
             borrowed = _negative_binomial(edges, moments, c, totals[own] if len(own) else totals)
             share = len(own) / (len(own) + _CELLS)
-            mixture = share * shares.cumsum(1) / max(len(own), 1) + (1 - share) * borrowed
+            mixture = share * bin_shares(part, edges).T.cumsum(1) + (1 - share) * borrowed
             cumulative[c] = np.round(np.clip(mixture, 0, 1) * _WHOLE)
         cumulative[..., -1] = _WHOLE
         return cls(edges, cumulative)

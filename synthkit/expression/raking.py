@@ -68,12 +68,12 @@ class CountRaking:
         """
         largest = max(int(part.max()) if part.shape[1] else 0 for part in (real, *drawn.values()))
         edges = count_edges(largest)
-        own = np.stack([_shares(drawn[label], edges) for label in range(len(drawn))])
+        own = np.stack([bin_shares(drawn[label], edges) for label in range(len(drawn))])
         aimed = np.empty_like(own)
         for label in range(len(drawn)):
             rows = labels == label
             n = int(rows.sum())
-            aimed[label] = (n * _shares(real[np.flatnonzero(rows)], edges) + weight * own[label]) / (n + weight)
+            aimed[label] = (n * bin_shares(real[np.flatnonzero(rows)], edges) + weight * own[label]) / (n + weight)
         return cls(edges, _cumulative(own), _cumulative(aimed))
 
     def restored(self, values: np.ndarray, label: int, uniform: np.ndarray) -> np.ndarray:
@@ -243,7 +243,7 @@ def _cumulative(shares: np.ndarray) -> np.ndarray:
     return result
 
 
-def _shares(counts: Values, edges: np.ndarray) -> np.ndarray:
+def bin_shares(counts: Values, edges: np.ndarray) -> np.ndarray:
     """Share of cells in each bin, ``[bins, genes]``; only counts above zero are looked at."""
     bins, (n, genes) = len(edges) - 1, counts.shape
     found = sparse.coo_matrix(counts)

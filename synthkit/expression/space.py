@@ -133,33 +133,28 @@ class ExpressionSpace:
         ConditionError
             An unknown column or value, or values that never occur together.
         """
-        weights = self.joint.astype(np.float64)
+        classes, batches = np.ones(len(self.classes), bool), np.ones(len(self.batches), bool)
         size: float | None = None
         for name, wanted in (where or {}).items():
             if name == LIBRARY_SIZE:
                 size = _library_size(wanted, self.measure)
             elif name in self.labels:
-                weights *= self._chosen(self.classes, name, wanted)[:, None]
+                classes &= self._chosen(self.classes, name, wanted)
             elif name == self.batch:
-                weights *= self._chosen(self.batches, name, wanted)[None, :]
+                batches &= self._chosen(self.batches, name, wanted)
             else:
                 known = [*self.labels, *([self.batch] if self.batch is not None else []), LIBRARY_SIZE]
                 raise ConditionError(
                     f"the condition names an {unknown_name('column', name, known)}",
                     remedy="Condition on what the model was fitted with (--label, --batch).",
                 )
-        if not weights.sum():
-            # the cells never had these values together: the model can still draw them, class by class
-            weights = np.ones_like(weights)
-            for name, wanted in (where or {}).items():
-                if name in self.labels:
-                    weights *= self._chosen(self.classes, name, wanted)[:, None]
-                elif name == self.batch:
-                    weights *= self._chosen(self.batches, name, wanted)[None, :]
-        if not weights.sum():
+        left = np.outer(classes, batches)
+        if not left.any():
             said = ", ".join(f"{name}={value}" for name, value in (where or {}).items())
             raise ConditionError(f"no training cell has {said} together", remedy="Ask for labels that occur together.")
-        return weights, size
+        weights = self.joint * left
+        # a class that no training cell has in a batch: the model can draw it all the same
+        return (weights if weights.any() else left).astype(np.float64), size
 
     @staticmethod
     def _chosen(rows: pd.DataFrame, name: str, wanted: Any) -> np.ndarray:
