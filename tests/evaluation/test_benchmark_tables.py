@@ -82,3 +82,22 @@ def test_a_fit_on_one_thread_is_told_in_seconds_of_its_processor(monkeypatch: py
     assert records.fit_seconds("sick", "ctgan") == 30.0
     assert records.fit_seconds("sick", "ours") == 90.0
     assert records.fit_seconds("sick", "tvae") is None
+
+
+def test_what_more_time_loses_is_told_of_the_same_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    from tables_page import Records
+
+    def run(method: str, seed: int, auc: float) -> dict[str, object]:
+        return {
+            "table": "sick",
+            "method": method,
+            "seed": seed,
+            "status": "done",
+            "scores": {"c2st_tree": {"value": auc}},
+        }
+
+    records = Records([run("ours", 0, 0.6), run("ours", 1, 0.5), run("time-2x", 0, 0.61), run("time-4x", 0, 0.64)])
+    assert records.lost_with_time("sick") == pytest.approx(0.04)
+    assert records.lost_with_time("adult") is None
+    assert Records([run("ours", 1, 0.5), run("time-2x", 0, 0.6)]).lost_with_time("sick") is None
