@@ -228,13 +228,15 @@ def _chosen(
     part, unseen = training.take(learned), training.take(compared)
     part = replace(part, n_classes=training.n_classes, n_batches=training.n_batches)
     comparison = Comparison(unseen, random.child("comparison"))
+    # whole donors that are set aside are no fair sample of each class
+    wanted = replace(comparison.wanted, representative=groups is None)
     scores: list[ModelScore] = [comparison.score("real cells", [_as_real(part, comparison, random)])]
     trial = replace(plan, seconds=_TRIAL * trainer.time_left, prefix="comparison: ")
     for one in COMPARED:
         if trainer.interrupted:
             break
         model, _ = MODELS[one].fit(part, trial, trainer, random.child(f"comparison {one}"))
-        draws = [model.draw(comparison.wanted, random.child(f"drawn {one} {at}")) for at in range(DRAWS)]
+        draws = [model.draw(wanted, random.child(f"drawn {one} {at}")) for at in range(DRAWS)]
         found = comparison.score(one, draws)
         scores.append(found)
         trainer.message(

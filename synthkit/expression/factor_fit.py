@@ -24,15 +24,15 @@ from synthkit.random import RandomSource
 
 BULK = 10.0
 """Mean count from which logarithms tell more than the law of rare events does."""
-_MOST_FACTORS, _MOST_NORMAL_FACTORS = 20, 100
-_CELLS_PER_FACTOR, _SAMPLES_PER_FACTOR = 10, 6
+_MOST_FACTORS, _MOST_NORMAL_FACTORS = 20, 200
+_CELLS_PER_FACTOR, _SAMPLES_PER_FACTOR = 10, 3
 _HELD_OUT = 0.2
 _FEWEST_HELD_OUT = 20  # cells of a class below which none is held out
 _LEAST_DRAWN, _MOST_DRAWN = 2_000, 4_000  # cells by which the model's own margins are known
 _GAME_STEPS = 2_000
 _PATIENCE = 8  # held-out scores without a new best, after which the game ends
 _MOST_REFINED = 5_000  # real cells, twice as many drawn ones, that refinement learns from
-_EPOCHS, _LEAST_STEPS = 20, 240
+_EPOCHS, _LEAST_STEPS = 20, 600
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _refined(model: FactorModel, training: Training, random: RandomSource) -> tu
     n = min(len(training), _MOST_REFINED)
     given = training.conditions
     rows = np.tile(random.numpy("rows").permutation(len(training))[:n], POOL)
-    wanted = given.take(rows)
+    wanted = replace(given.take(rows), representative=True)
     found, told = Refinement.of(
         training.measure,
         training.values,

@@ -13,13 +13,14 @@ from scipy import sparse
 from synthkit.expression.anchor import Anchor
 from synthkit.expression.latent_nets import EXTRA_NOISE, LatentGenerator
 from synthkit.expression.model import Arrays, Wanted
-from synthkit.expression.raking import CountRaking, DepthRaking, ValueRaking, chunks, raking_from
+from synthkit.expression.raking import CountRaking, DepthRaking, ValueRaking, chunks, chunks_by_class, raking_from
 from synthkit.expression.refinement import CANDIDATES, Refinement
 from synthkit.io.expression_set import Measure, Values
 from synthkit.random import RandomSource
 
 Likelihood = Literal["poisson", "normal"]
 _MOST_DISPERSION = 5.0
+_FEWEST_SYSTEMATIC = 50  # cells of a class whose ranks tell their levels well enough
 _SQUARES = 5.0  # by which dispersions are drawn to zero
 RATE_TARGET = 1e6
 """Bulk counts are modelled as rates per million."""
@@ -70,33 +71,47 @@ class FactorModel:
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def draw(self, wanted: Wanted, random: RandomSource) -> Values:
-        """Draw values for conditions; see `ExpressionModel.draw`."""
-        genes = self.base.shape[1] * (1 if self.refinement is None else CANDIDATES)
-        parts = [
-            self._refined(wanted.take(rows), random.child(f"chunk {rows.start}")) for rows in chunks(len(wanted), genes)
-        ]
-        if self.measure != "counts":
-            empty = np.empty((0, self.base.shape[1]), np.float32)
-            return np.concatenate(parts) if parts else empty
-        return (
-            sparse.vstack(parts, format="csr") if parts else sparse.csr_matrix((0, self.base.shape[1]), dtype=np.int32)
-        )
+        """Draw values for conditions; see `ExpressionModel.draw`.
 
-    def _refined(self, wanted: Wanted, random: RandomSource) -> Values:
-        if self.refinement is None:
-            return self._part(wanted, random)
-        several = wanted.take(np.tile(np.arange(len(wanted)), CANDIDATES))
-        values = self._part(several, random)
-        return values[self.refinement.chosen(values, several.classes, random.numpy("choice"))]
+        The margins of the cells of a class that are drawn together are those of a systematic sample, where conditions
+        do not ask for some batches alone.
+        """
+        n, genes = len(wanted), self.base.shape[1]
+        if not n:
+            empty = np.empty((0, genes), np.float32)
+            return empty if self.measure != "counts" else sparse.csr_matrix(empty, dtype=np.int32)
+        width = genes * (1 if self.refinement is None else CANDIDATES)
+        places = list(chunks_by_class(wanted.classes, width))
+        parts = [self._part(wanted.take(rows), random.child(f"chunk {at}")) for at, rows in enumerate(places)]
+        order = np.argsort(np.concatenate(places))
+        drawn: Values = (
+            sparse.vstack(parts, format="csr")[order] if self.measure == "counts" else np.concatenate(parts)[order]
+        )
+        return drawn
 
     def _part(self, wanted: Wanted, random: RandomSource) -> Values:
-        values, depths = self.raw(wanted, random)
+        if self.refinement is None:
+            values, depths = self.raw(wanted, random)
+        else:
+            several = wanted.take(np.tile(np.arange(len(wanted)), CANDIDATES))
+            values, depths = self.raw(several, random)
+            candidates = self._finished(values, depths, replace(several, representative=False), random.child("tried"))
+            best = self.refinement.chosen(candidates, several.classes, random.numpy("choice"))
+            values, depths = values[best], depths[best]
+        return self._finished(values, depths, wanted, random)
+
+    def _finished(self, values: np.ndarray, depths: np.ndarray, wanted: Wanted, random: RandomSource) -> Values:
+        """Return raw values with their margins, in the units of the data, and with the library sizes asked for."""
         if self.margins is not None:
-            uniform = random.numpy("ties").random(values.shape, dtype=np.float32)
+            rng = random.numpy("ties")
             restored = np.empty(values.shape, np.int64 if self.likelihood == "poisson" else np.float32)
             for label in np.unique(wanted.classes):
-                own = wanted.classes == label
-                restored[own] = self.margins.restored(values[own], int(label), uniform[own])
+                own = np.flatnonzero(wanted.classes == label)
+                uniform = rng.random((len(own), values.shape[1]), dtype=np.float32)
+                offset: np.ndarray | None = None
+                if wanted.representative and len(own) >= _FEWEST_SYSTEMATIC:
+                    offset = np.asarray(rng.random(values.shape[1]))
+                restored[own] = self.margins.restored(values[own], int(label), uniform, offset)
             values = restored
         if self.measure in ("counts", "rates") and self.likelihood == "normal":
             values = np.expm1(np.maximum(values, 0).astype(np.float64))

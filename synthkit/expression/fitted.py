@@ -11,7 +11,7 @@ from synthkit.expression.space import ExpressionSpace
 from synthkit.io.expression_set import ExpressionSet
 from synthkit.random import RandomSource
 
-BATCH = 1_000
+BATCH = 2_000
 """Cells that are drawn at a time."""
 
 

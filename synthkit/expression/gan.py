@@ -330,12 +330,8 @@ class ExpressionGAN(Synthesizer[FittedExpression]):
 
         def draw(label: int, n: int, first: int) -> ExpressionSet:
             own = random.child(f"balance {fitted.space.class_names[label]}")
-            rng = own.numpy("batches")
-            share = fitted.space.joint[label] / fitted.space.joint[label].sum()
-            batches = rng.choice(len(share), n, p=share).astype(np.int64)
             chosen = {name: fitted.space.classes[name].iloc[label] for name in fitted.space.labels}
-            drawn = fitted.space.drawn(n, chosen, rng)
-            return fitted.drawn(Wanted(drawn.classes, batches, drawn.covariates), own, first)
+            return fitted.drawn(fitted.space.drawn(n, chosen, own.numpy("batches")), own, first)
 
         return balanced(cells_of(cells), fitted.space, draw, ratio=ratio, counts=counts)
 

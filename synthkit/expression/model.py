@@ -26,12 +26,16 @@ class Wanted:
         Continuous covariates, scaled to mean 0 and standard deviation 1, ``[n, covariates]`` float32.
     depths
         Library size that each cell shall have in expectation, ``[n]``; None: as the model draws it.
+    representative
+        Whether batches and covariates are those of a fair sample of each class, so that the margins of its cells are
+        those of the class.
     """
 
     classes: np.ndarray
     batches: np.ndarray
     covariates: np.ndarray
     depths: np.ndarray | None = None
+    representative: bool = False
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -44,7 +48,7 @@ class Wanted:
     def take(self, index: np.ndarray | slice) -> Wanted:
         """Return the conditions of some cells."""
         depths = None if self.depths is None else self.depths[index]
-        return Wanted(self.classes[index], self.batches[index], self.covariates[index], depths)
+        return Wanted(self.classes[index], self.batches[index], self.covariates[index], depths, self.representative)
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,8 +76,22 @@ class CountRaking:
             aimed[label] = (n * bin_shares(real[np.flatnonzero(rows)], edges) + weight * own[label]) / (n + weight)
         return cls(edges, _cumulative(own), _cumulative(aimed))
 
-    def restored(self, values: np.ndarray, label: int, uniform: np.ndarray) -> np.ndarray:
-        """Map counts ``[cells, genes]`` of one class; `uniform` in [0, 1), as many, breaks ties."""
+    def restored(
+        self, values: np.ndarray, label: int, uniform: np.ndarray, offset: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Map counts of one class.
+
+        Parameters
+        ----------
+        values
+            Counts ``[cells, genes]``.
+        label
+            The class.
+        uniform
+            Numbers in [0, 1) that break ties, ``[cells, genes]``.
+        offset
+            Numbers in [0, 1), ``[genes]``, where levels are those of a systematic sample (see `systematic`).
+        """
         drawn, real, edges = self.drawn[label], self.real[label], self.edges
         genes = np.arange(values.shape[1])[None, :]
         at = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
@@ -86,6 +100,8 @@ class CountRaking:
         lower = np.where(at > 0, drawn[np.maximum(at - 1, 0), genes], 0)
         inside = np.clip((values - edges[at] + uniform) / width[at], 0, 1)
         level = np.minimum(lower + inside * (upper - lower), _BELOW_ONE)
+        if offset is not None:
+            level = np.minimum(systematic(level, offset), _BELOW_ONE)
         result = np.zeros(values.shape, np.int64)
         rows, columns = np.nonzero(level >= real[0][None, :])
         own = level[rows, columns]
@@ -109,16 +125,21 @@ class CountRaking:
 
 @dataclass(frozen=True, eq=False)
 class ValueRaking:
-    """Margins of values that are no counts, as quantiles at common levels.
+    """Margins of values that are no counts: how many are zero, and quantiles of the others at common levels.
 
     Attributes
     ----------
-    drawn, real
-        Quantiles as the model draws them and as they shall be, ``[classes, levels, genes]`` float32.
+    drawn
+        Quantiles as the model draws them, ``[classes, levels, genes]`` float32.
+    real
+        Quantiles of what is not zero, as they shall be, ``[classes, levels, genes]`` float32.
+    zeros
+        Share of cells that shall be zero, ``[classes, genes]`` float32; none where values may be negative.
     """
 
     drawn: np.ndarray
     real: np.ndarray
+    zeros: np.ndarray
 
     @classmethod
     def of(
@@ -126,24 +147,39 @@ class ValueRaking:
     ) -> ValueRaking:
         """Estimate margins of values ``[cells, genes]``; parameters as for `CountRaking.of`."""
         own = np.stack([np.quantile(drawn[label], _LEVELS, axis=0) for label in range(len(drawn))])
-        aimed = np.empty_like(own)
-        for label in range(len(drawn)):
-            rows = labels == label
-            n = int(rows.sum())
-            aimed[label] = (n * np.quantile(real[rows], _LEVELS, axis=0) + weight * own[label]) / (n + weight)
-        return cls(own.astype(np.float32), aimed.astype(np.float32))
+        aimed, zeros = np.empty_like(own), np.zeros((len(drawn), real.shape[1]))
+        # the model alone has no zeros: what it draws below is one only where the gene has some
+        has_zeros = (real == 0).any(0) & (real >= 0).all(0)
+        for label, candidates in drawn.items():
+            cells = real[labels == label]
+            empty = ((cells == 0) & has_zeros).sum(0)
+            tail = (np.asarray(candidates) <= 0).mean(0) * has_zeros
+            zeros[label] = (empty + weight * tail) / (len(cells) + weight)
+            filled = len(cells) - empty
+            above = np.round(zeros[label] * len(candidates)).astype(np.int64)
+            own_part, real_part = _upper_quantiles(np.asarray(candidates), above), _upper_quantiles(cells, empty)
+            aimed[label] = (filled * real_part + weight * own_part) / (filled + weight)
+        return cls(own.astype(np.float32), aimed.astype(np.float32), zeros.astype(np.float32))
 
-    def restored(self, values: np.ndarray, label: int, uniform: np.ndarray) -> np.ndarray:
+    def restored(
+        self, values: np.ndarray, label: int, uniform: np.ndarray, offset: np.ndarray | None = None
+    ) -> np.ndarray:
         """Map values of one class; nothing beyond what real cells reach. `uniform` is not needed."""
-        drawn, real = self.drawn[label], self.real[label]
+        drawn, real, zeros = self.drawn[label], self.real[label], self.zeros[label]
+        levels = None if offset is None else systematic(values, offset)
         result = np.empty(values.shape, np.float32)
         for gene in range(values.shape[1]):
-            result[:, gene] = np.interp(values[:, gene], drawn[:, gene], real[:, gene])
+            if levels is None and not zeros[gene]:
+                result[:, gene] = np.interp(values[:, gene], drawn[:, gene], real[:, gene])
+                continue
+            level = np.interp(values[:, gene], drawn[:, gene], _LEVELS) if levels is None else levels[:, gene]
+            among = (level - zeros[gene]) / max(1 - zeros[gene], 1e-9)
+            result[:, gene] = np.where(among < 0, 0, np.interp(among, _LEVELS, real[:, gene]))
         return result
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what `raking_from` reads."""
-        return {"drawn": self.drawn, "real": self.real}
+        return {"drawn": self.drawn, "real": self.real} | ({"zeros": self.zeros} if self.zeros.any() else {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,14 +237,18 @@ class DepthRaking:
             reference,
         )
 
-    def restored(self, values: np.ndarray, label: int, uniform: np.ndarray) -> np.ndarray:
+    def restored(
+        self, values: np.ndarray, label: int, uniform: np.ndarray, offset: np.ndarray | None = None
+    ) -> np.ndarray:
         """Map counts of one class; see `CountRaking.restored`."""
         small = np.setdiff1d(np.arange(values.shape[1]), self.large)
+        starts = (None, None) if offset is None else (offset[small], offset[self.large])
         result = np.empty(values.shape, np.int64)
-        result[:, small] = self.counts.restored(values[:, small], label, uniform[:, small])
+        result[:, small] = self.counts.restored(values[:, small], label, uniform[:, small], starts[0])
         scale = self.reference / np.maximum(values.sum(1, keepdims=True), 1)
-        own = (values[:, self.large] + uniform[:, self.large]) * scale
-        result[:, self.large] = np.floor(self.shares.restored(own, label, uniform[:, self.large]) / scale)
+        ties = uniform[:, self.large]
+        shares = self.shares.restored((values[:, self.large] + ties) * scale, label, ties, starts[1])
+        result[:, self.large] = np.floor(shares / scale)
         return np.maximum(result, 0)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -230,9 +270,35 @@ def raking_from(arrays: Mapping[str, np.ndarray]) -> DepthRaking | CountRaking |
             return DepthRaking(np.asarray(arrays["large"]), counts, shares, float(arrays["reference"][0]))
         raise ValueError("margins of counts and of shares are not what they are called")
     if "edges" not in arrays:
-        return ValueRaking(np.asarray(arrays["drawn"]), np.asarray(arrays["real"]))
+        drawn, real = np.asarray(arrays["drawn"]), np.asarray(arrays["real"])
+        # files of before know no zeros
+        zeros = np.asarray(arrays["zeros"]) if "zeros" in arrays else np.zeros(real[:, 0].shape, np.float32)
+        return ValueRaking(drawn, real, zeros)
     drawn, real = (np.asarray(arrays[name], np.float32) / _WHOLE for name in ("drawn", "real"))
     return CountRaking(np.asarray(arrays["edges"]), drawn, real)
+
+
+def systematic(values: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return the levels of a systematic sample, in the order of values: ``(rank + offset) / cells``.
+
+    The level of a cell alone is uniform, as that of a value in its own distribution is, but those of many cells cover
+    the unit interval evenly: the margins of the cells together hold no chance error.
+
+    Parameters
+    ----------
+    values
+        Without ties, ``[cells, genes]``.
+    offset
+        In [0, 1), of each gene, ``[genes]``.
+
+    References
+    ----------
+    Madow and Madow 1944, On the theory of systematic sampling.
+    """
+    n = len(values)
+    levels = np.empty(values.shape)
+    np.put_along_axis(levels, values.argsort(0), (np.arange(n)[:, None] + offset) / n, 0)
+    return levels
 
 
 def _cumulative(shares: np.ndarray) -> np.ndarray:
@@ -240,6 +306,17 @@ def _cumulative(shares: np.ndarray) -> np.ndarray:
     summed = np.round(shares.cumsum(1).clip(max=1) * _WHOLE)
     summed[:, -1] = _WHOLE
     result: np.ndarray = (summed / _WHOLE).astype(np.float32)
+    return result
+
+
+def _upper_quantiles(values: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Quantiles ``[levels, genes]`` of what is above the `below` smallest of the values ``[n, genes]``."""
+    ordered = np.sort(values, axis=0)
+    last = len(values) - 1
+    at = np.minimum(below + _LEVELS[:, None] * np.maximum(last - below, 0), last)
+    low = np.floor(at).astype(np.int64)
+    under, over = (np.take_along_axis(ordered, rows, 0) for rows in (low, np.minimum(low + 1, last)))
+    result: np.ndarray = under + (at - low) * (over - under)
     return result
 
 
@@ -256,8 +333,28 @@ def bin_shares(counts: Values, edges: np.ndarray) -> np.ndarray:
     return shares
 
 
+def chunk_size(genes: int) -> int:
+    """Return how many cells are worked on at a time: fewer where there are many genes, for some arrays are dense."""
+    return min(_CHUNK, max(50, _DENSE // genes))
+
+
 def chunks(n: int, genes: int) -> Iterator[slice]:
-    """Slices of at most a thousand cells, fewer where there are many genes: some of their arrays are dense."""
-    size = min(_CHUNK, max(50, _DENSE // genes))
+    """Slices of at most `chunk_size` cells."""
+    size = chunk_size(genes)
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
+
+
+def chunks_by_class(classes: np.ndarray, genes: int) -> Iterator[np.ndarray]:
+    """Positions of at most `chunk_size` cells, those of a class together where they are not too many."""
+    size = chunk_size(genes)
+    waiting: list[np.ndarray] = []
+    for label in np.unique(classes):
+        own = np.flatnonzero(classes == label)
+        for part in np.array_split(own, -(-len(own) // size)):
+            if waiting and sum(map(len, waiting)) + len(part) > size:
+                yield np.concatenate(waiting)
+                waiting = []
+            waiting.append(part)
+    if waiting:
+        yield np.concatenate(waiting)

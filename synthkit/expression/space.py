@@ -186,7 +186,9 @@ class ExpressionSpace:
                 own = class_of == c
                 values[own, at] = np.interp(level[own], _LEVELS, self.quantiles[at, c])
         depths = None if size is None else np.full(n, size)
-        return Wanted(class_of.astype(np.int64), batch_of.astype(np.int64), self.scaled(values), depths)
+        classes, batches = class_of.astype(np.int64), batch_of.astype(np.int64)
+        representative = self.batch not in (where or {})
+        return Wanted(classes, batches, self.scaled(values), depths, representative)
 
     def cells(self, wanted: Wanted, first: int = 0) -> pd.DataFrame:
         """Return the annotations of drawn cells: the columns of the conditions with their dtypes, numbered names."""

@@ -15,8 +15,11 @@ from synthkit.expression.models import READ
 from synthkit.expression.space import ExpressionSpace
 
 KIND = "expression"
-VERSION = 1
-"""Of the part of the file that is about expression; the archive around it has a version of its own."""
+VERSION = 2
+"""Of the part of the file that is about expression; the archive around it has a version of its own.
+
+Since 2 the margins of values that are no counts say which share of them is zero.
+"""
 
 
 def save(fitted: FittedExpression, settings: Mapping[str, Any], path: str | Path) -> None:

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from synthkit.expression.raking import CountRaking, DepthRaking, ValueRaking, count_edges, raking_from
+from synthkit.expression.raking import (
+    CountRaking,
+    DepthRaking,
+    ValueRaking,
+    chunk_size,
+    chunks_by_class,
+    count_edges,
+    raking_from,
+    systematic,
+)
 
 N = 1_500
 
@@ -122,6 +131,84 @@ def test_values_get_the_quantiles_of_the_real_ones_and_never_leave_their_range()
     wild = raking.restored(np.array([[-99.0] * 3, [99.0] * 3]), 0, uniform(fresh[:2]))
     assert (wild >= min(real.min(), drawn[0].min()) - 1e-5).all()
     assert (wild <= max(real.max(), drawn[0].max()) + 1e-5).all()
+
+
+def test_zeros_of_logarithms_stay_zeros() -> None:
+    rng = np.random.default_rng(0)
+    real = np.where(rng.random((N, 4)) < [0.95, 0.6, 0.1, 0.01], 0, rng.gamma(3.0, 1.0, (N, 4)))
+    drawn = {0: rng.normal(real.mean(0), real.std(0), (2_000, 4))}
+    raking = ValueRaking.of(real, np.zeros(N, int), drawn)
+    restored = raking.restored(drawn[0][:N], 0, uniform(real))
+    np.testing.assert_allclose((restored == 0).mean(0), (real == 0).mean(0), atol=0.02)
+    assert max(far(restored, real)) < 0.06
+    # what is not zero is as large as what is not zero in real cells
+    for gene in range(4):
+        seen = restored[restored[:, gene] > 0, gene]
+        assert np.median(seen) == pytest.approx(np.median(real[real[:, gene] > 0, gene]), rel=0.15)
+
+
+def test_a_gene_that_is_zero_throughout_a_class_is_nearly_always_zero_there() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(N) % 2
+    real = rng.gamma(2.0, 1.0, (N, 1)) * labels[:, None]
+    drawn = {label: rng.normal(2 * label, 1, (2_000, 1)) for label in (0, 1)}
+    raking = ValueRaking.of(real, labels, drawn)
+    assert (raking.restored(drawn[0], 0, drawn[0]) == 0).mean() > 0.99
+    assert (raking.restored(drawn[1], 1, drawn[1]) == 0).mean() < 0.01
+
+
+def test_intensities_below_zero_have_no_zeros_to_keep() -> None:
+    rng = np.random.default_rng(0)
+    real = rng.normal(0, 1, (N, 2)).round(1)
+    raking = ValueRaking.of(real, np.zeros(N, int), {0: rng.normal(0, 1, (2_000, 2))})
+    assert not raking.zeros.any()
+    assert "zeros" not in raking.arrays()
+
+
+@given(st.integers(1, 60), st.integers(1, 4), st.integers(0, 10**6))
+def test_levels_of_a_systematic_sample_cover_the_unit_interval_in_the_order_of_the_values(
+    n: int, genes: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    values, offset = rng.permutation(n * genes).reshape(n, genes), rng.random(genes)
+    levels = systematic(values, offset)
+    np.testing.assert_array_equal(levels.argsort(0), values.argsort(0))
+    np.testing.assert_allclose(np.sort(levels, 0), (np.arange(n)[:, None] + offset) / n)
+
+
+@pytest.mark.parametrize("kind", ["counts", "values", "depth"])
+def test_margins_of_a_systematic_sample_hold_no_chance_error(kind: str) -> None:
+    labels, means, n = np.zeros(N, int), [0.05, 0.4, 0.7, 40.0], 150
+    real, drawn = counts(0, means), counts(1, means)
+    if kind == "counts":
+        raking = CountRaking.of(real, labels, {0: drawn}, weight=0)
+    elif kind == "depth":
+        raking = DepthRaking.of(real, labels, {0: drawn}, np.random.default_rng(0), weight=0)
+    else:
+        raking = ValueRaking.of(real.toarray(), labels, {0: drawn.toarray()}, weight=0)
+    small = slice(0, 3)  # the shares of large counts depend on library sizes too
+    filled = (real.toarray()[:, small] > 0).mean(0)
+    errors = {"at random": 0.0, "systematic": 0.0}
+    for seed in range(10):
+        values = counts(10 + seed, means, n).toarray().astype(int)
+        ties = uniform(values, seed)
+        given_values = values + 1e-6 * ties if kind == "values" else values
+        for name, offset in (("at random", None), ("systematic", np.random.default_rng(seed).random(4))):
+            restored = raking.restored(given_values, 0, ties, offset)
+            errors[name] += np.abs((restored[:, small] > 0).mean(0) - filled).max() / 10
+    assert errors["systematic"] < 1.2 / n
+    assert errors["systematic"] < 0.4 * errors["at random"]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=400), st.sampled_from([10, 40_000, 100_000]))
+def test_chunks_hold_every_cell_once_and_classes_together(classes: list[int], genes: int) -> None:
+    labels = np.array(classes)
+    parts = list(chunks_by_class(labels, genes))
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(labels)))
+    assert max(map(len, parts)) <= chunk_size(genes)
+    for label in np.unique(labels):
+        if (labels == label).sum() <= chunk_size(genes):
+            assert sum((labels[part] == label).any() for part in parts) == 1
 
 
 def test_a_class_of_few_cells_keeps_what_the_model_draws() -> None:
