@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy import sparse
 
 from synthkit.expression.model import Arrays, Training, Wanted
 from synthkit.expression.normalise import CHUNK, Floats
+from synthkit.expression.raking import chunks_by_class
 from synthkit.io.expression_set import Values
 
 _LEVELS = (np.arange(33) + 0.5) / 33
@@ -277,19 +278,18 @@ def totals_of(values: Values) -> Floats:
 
 
 def drawn_in_chunks(wanted: Wanted, genes: int, counts: bool, draw: Callable[[Wanted], np.ndarray]) -> Values:
-    """Draw `CHUNK` cells at a time: a CSR matrix of int32 for counts, otherwise a float32 array, ``[n, genes]``."""
-    parts = [draw(part) for part in _chunks(wanted)]
+    """Draw part by part, classes together: CSR of int32 for counts, otherwise a float32 array, ``[n, genes]``."""
+    if not len(wanted):
+        return sparse.csr_matrix((0, genes), dtype=np.int32) if counts else np.zeros((0, genes), np.float32)
+    places = list(chunks_by_class(wanted.classes, genes))
+    parts = [draw(wanted.take(rows)) for rows in places]
+    order = np.argsort(np.concatenate(places))
     if not counts:
-        return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, genes), np.float32)
-    rows = [counted(part) for part in parts]
-    return sparse.vstack(rows, format="csr") if rows else sparse.csr_matrix((0, genes), dtype=np.int32)
+        return np.concatenate(parts).astype(np.float32)[order]
+    drawn: Values = sparse.vstack([counted(part) for part in parts], format="csr")[order]
+    return drawn
 
 
 def counted(dense: np.ndarray) -> sparse.csr_matrix:
     """Return whole numbers ``[n, genes]`` as CSR of int32, without explicit zeros."""
     return sparse.csr_matrix(dense.astype(np.int32))
-
-
-def _chunks(wanted: Wanted) -> Iterator[Wanted]:
-    for start in range(0, len(wanted), CHUNK):
-        yield wanted.take(slice(start, start + CHUNK))

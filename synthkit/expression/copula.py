@@ -14,6 +14,7 @@ from synthkit.expression.factors import mixed, principal
 from synthkit.expression.margins import CountMargins, Margins, QuantileMargins
 from synthkit.expression.model import Arrays, Training, Wanted
 from synthkit.expression.normalise import Floats
+from synthkit.expression.raking import FEWEST_SYSTEMATIC, systematic
 from synthkit.io.expression_set import Measure, Values
 from synthkit.random import RandomSource
 
@@ -75,7 +76,10 @@ class CopulaModel:
             mine = np.flatnonzero(wanted.classes == c)
             part = wanted.take(mine)
             normal = self._normal(part, int(c), rng)
-            values = self.margins.values(normal[:, :genes], int(c), rng)
+            own = normal[:, :genes]
+            if part.representative and part.depths is None and len(part) >= FEWEST_SYSTEMATIC:
+                own = special.ndtri(systematic(own, rng.random(genes))).astype(np.float32)
+            values = self.margins.values(own, int(c), rng)
             if part.depths is not None and self.measure == "counts":
                 values = _brought_to(values, part.depths, self.profiles[c], rng)
             drawn[mine] = values

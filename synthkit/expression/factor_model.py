@@ -13,14 +13,21 @@ from scipy import sparse
 from synthkit.expression.anchor import Anchor
 from synthkit.expression.latent_nets import EXTRA_NOISE, LatentGenerator
 from synthkit.expression.model import Arrays, Wanted
-from synthkit.expression.raking import CountRaking, DepthRaking, ValueRaking, chunks, chunks_by_class, raking_from
+from synthkit.expression.raking import (
+    FEWEST_SYSTEMATIC,
+    CountRaking,
+    DepthRaking,
+    ValueRaking,
+    chunks,
+    chunks_by_class,
+    raking_from,
+)
 from synthkit.expression.refinement import CANDIDATES, Refinement
 from synthkit.io.expression_set import Measure, Values
 from synthkit.random import RandomSource
 
 Likelihood = Literal["poisson", "normal"]
 _MOST_DISPERSION = 5.0
-_FEWEST_SYSTEMATIC = 50  # cells of a class whose ranks tell their levels well enough
 _SQUARES = 5.0  # by which dispersions are drawn to zero
 RATE_TARGET = 1e6
 """Bulk counts are modelled as rates per million."""
@@ -109,7 +116,7 @@ class FactorModel:
                 own = np.flatnonzero(wanted.classes == label)
                 uniform = rng.random((len(own), values.shape[1]), dtype=np.float32)
                 offset: np.ndarray | None = None
-                if wanted.representative and len(own) >= _FEWEST_SYSTEMATIC:
+                if wanted.representative and len(own) >= FEWEST_SYSTEMATIC:
                     offset = np.asarray(rng.random(values.shape[1]))
                 restored[own] = self.margins.restored(values[own], int(label), uniform, offset)
             values = restored

@@ -17,6 +17,8 @@ from synthkit.io.expression_set import Values
 
 SHRINK = 5.0
 """Cells that the model's own margin counts as, when that of a class is estimated."""
+FEWEST_SYSTEMATIC = 50
+"""Cells of a class whose ranks tell their levels well enough for a systematic sample."""
 _PLAIN_COUNTS, _GROWTH = 16, 1.25
 _LEVELS = np.concatenate([[0, 0.002, 0.01], np.linspace(0.025, 0.975, 39), [0.99, 0.998, 1]])
 _LARGE = 1.0  # mean count from which a gene is compared as a share of its cell
