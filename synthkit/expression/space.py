@@ -45,6 +45,8 @@ class ExpressionSpace:
         Quantiles of each covariate in each class at 33 even levels, ``[covariates, classes, 33]``.
     scales
         Mean and standard deviation of each covariate, ``[covariates, 2]``.
+    whole
+        Whether each covariate holds whole numbers alone: ages in years, plates.
     """
 
     genes: pd.DataFrame
@@ -57,6 +59,7 @@ class ExpressionSpace:
     joint: np.ndarray = field(default_factory=lambda: np.ones((1, 1), np.int64))
     quantiles: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, len(_LEVELS))))
     scales: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    whole: tuple[bool, ...] = ()
 
     @classmethod
     def of(
@@ -103,6 +106,7 @@ class ExpressionSpace:
             joint,
             quantiles,
             scales,
+            tuple(pd.api.types.is_integer_dtype(data.cells[name].dtype) for name in covariates),
         )
         return space, Wanted(class_of, batch_of, space.scaled(values))
 
@@ -185,6 +189,8 @@ class ExpressionSpace:
             for c in np.unique(class_of):
                 own = class_of == c
                 values[own, at] = np.interp(level[own], _LEVELS, self.quantiles[at, c])
+            if self.whole[at]:
+                values[:, at] = np.round(values[:, at])
         depths = None if size is None else np.full(n, size)
         classes, batches = class_of.astype(np.int64), batch_of.astype(np.int64)
         representative = self.batch not in (where or {})
@@ -196,8 +202,8 @@ class ExpressionSpace:
         if self.batch is not None:
             parts[self.batch] = self.batches[self.batch].iloc[wanted.batches]
         for at, name in enumerate(self.covariates):
-            own = wanted.covariates[:, at] * self.scales[at, 1] + self.scales[at, 0]
-            parts[name] = pd.Series(own.astype(np.float64))
+            own = wanted.covariates[:, at].astype(np.float64) * self.scales[at, 1] + self.scales[at, 0]
+            parts[name] = pd.Series(np.round(own).astype(np.int64) if self.whole[at] else own)
         names = [f"synthetic-{first + i + 1:06d}" for i in range(len(wanted))]
         return pd.DataFrame({name: part.array for name, part in parts.items()}, index=pd.Index(names))
 
@@ -216,6 +222,7 @@ class ExpressionSpace:
             "joint": self.joint.tolist(),
             "quantiles": self.quantiles.tolist(),
             "scales": self.scales.tolist(),
+            "whole": list(self.whole),
         }
 
     @classmethod
@@ -233,6 +240,8 @@ class ExpressionSpace:
             np.array(content["joint"], np.int64),
             np.array(content["quantiles"], np.float64).reshape(-1, n_classes, len(_LEVELS)),
             np.array(content["scales"], np.float64).reshape(-1, 2),
+            # files of version 1 do not say: their covariates come back as decimals
+            tuple(content.get("whole", [False] * len(content["covariates"]))),
         )
 
 

@@ -18,7 +18,7 @@ KIND = "expression"
 VERSION = 2
 """Of the part of the file that is about expression; the archive around it has a version of its own.
 
-Since 2 the margins of values that are no counts say which share of them is zero.
+Since 2 the margins of values that are no counts say which share of them is zero, and covariates whether they are whole.
 """
 
 

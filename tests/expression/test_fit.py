@@ -393,3 +393,16 @@ def test_classes_keep_their_proportions_and_batches_their_classes(fitted: Expres
     drawn = fitted.sample(4000, random_state=0).cells
     real = pd.crosstab(cells.cells["type"], cells.cells["batch"], normalize=True)
     np.testing.assert_allclose(pd.crosstab(drawn["type"], drawn["batch"], normalize=True), real, atol=0.03)
+
+
+def test_a_class_that_is_drawn_together_has_the_margins_of_the_class(fitted: ExpressionGAN) -> None:
+    """Two draws of a class differ in means of genes by less than two samples at random do."""
+    where = {"type": fitted.classes_[0]}
+
+    def differ(first: int, **more: object) -> float:
+        one, two = (fitted.sample(400, where=where | more, random_state=seed).values for seed in (first, first + 1))
+        return float(np.abs((one > 0).mean(0) - (two > 0).mean(0)).mean())
+
+    batches = fitted._fitted.space.batches["batch"]
+    at_random = np.mean([differ(seed, batch=batches.iloc[0]) for seed in (0, 2, 4)])
+    assert np.mean([differ(seed) for seed in (0, 2, 4)]) < 0.6 * at_random
