@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from synthkit.evaluation.records import STATUSES, Judged, Score
 from synthkit.evaluation.report.contents import DASH
+from synthkit.evaluation.report.rows import Described
 from synthkit.evaluation.text import wrapped
 from synthkit.html_table import Html, bullets, folded, page, paragraph, table, verdict
 
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
 
 _VERDICT = len("not applicable")
 _VALUES = ("value", "95 % interval")
-
-
-class Described(Protocol):
-    """What a reader is told of any score."""
-
-    @property
-    def title(self) -> str:
-        """Name for readers."""
-
-    @property
-    def theme(self) -> str:
-        """Which question it belongs to."""
 
 
 def number(value: float) -> str:

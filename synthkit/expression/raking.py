@@ -150,13 +150,12 @@ class ValueRaking:
         """Estimate margins of values ``[cells, genes]``; parameters as for `CountRaking.of`."""
         own = np.stack([np.quantile(drawn[label], _LEVELS, axis=0) for label in range(len(drawn))])
         aimed, zeros = np.empty_like(own), np.zeros((len(drawn), real.shape[1]))
-        # the model alone has no zeros: what it draws below is one only where the gene has some
-        has_zeros = (real == 0).any(0) & (real >= 0).all(0)
+        # the model's own law has no zeros, so a class of few cells borrows those of all cells
+        pooled = np.where((real >= 0).all(0), (real == 0).mean(0), 0)
         for label, candidates in drawn.items():
             cells = real[labels == label]
-            empty = ((cells == 0) & has_zeros).sum(0)
-            tail = (np.asarray(candidates) <= 0).mean(0) * has_zeros
-            zeros[label] = (empty + weight * tail) / (len(cells) + weight)
+            empty = ((cells == 0) & (pooled > 0)).sum(0)
+            zeros[label] = (empty + weight * pooled) / (len(cells) + weight)
             filled = len(cells) - empty
             above = np.round(zeros[label] * len(candidates)).astype(np.int64)
             own_part, real_part = _upper_quantiles(np.asarray(candidates), above), _upper_quantiles(cells, empty)

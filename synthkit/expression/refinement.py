@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.extmath import randomized_svd
 
+from synthkit.expression.normalise import log_normalised
 from synthkit.gan.boosting import TreeSettings, fit_trees, log_odds
 from synthkit.io.expression_set import Measure, Values
 from synthkit.random import RandomSource
@@ -40,13 +41,11 @@ _TREES = TreeSettings(trees=150, leaves=8, min_rows=30, learning_rate=0.03, colu
 
 def comparable(values: Values, measure: Measure, genes: np.ndarray | None = None) -> np.ndarray:
     """Return some genes of cells on a scale on which cells compare, ``[n, genes]`` float32."""
-    totals = np.maximum(np.asarray(values.sum(axis=1), np.float32).reshape(-1, 1), 1)
     chosen = values if genes is None else values[:, genes]
-    dense = chosen.toarray() if sparse.issparse(chosen) else np.asarray(chosen)
-    dense = dense.astype(np.float32)
     if measure == "counts":
-        dense = dense / totals * np.float32(_TARGET)
-    result: np.ndarray = np.log1p(dense) if measure in ("counts", "rates") else dense
+        chosen = log_normalised(chosen, np.asarray(values.sum(axis=1)).ravel(), _TARGET)
+    dense = np.asarray(chosen.toarray() if sparse.issparse(chosen) else chosen, np.float32)
+    result: np.ndarray = np.log1p(dense) if measure == "rates" else dense
     return result
 
 

@@ -12,8 +12,10 @@ from synthkit.evaluation.records import STATUSES
 from synthkit.evaluation.report import judged, write_form
 from synthkit.evaluation.report.contents import Table, provenance_table
 from synthkit.evaluation.report.html import strip
-from synthkit.evaluation.report.judged import ThemeScores, group_table, markdown_lines
+from synthkit.evaluation.report.judged import group_table, markdown_lines
 from synthkit.evaluation.report.page import render_page
+from synthkit.evaluation.report.rows import ThemeScores
+from synthkit.evaluation.report.rows import overall as overall_of
 from synthkit.evaluation.told import number
 
 
@@ -78,7 +80,7 @@ def render_markdown(evaluation: ExpressionEvaluation) -> str:
 
 def overall(evaluation: ExpressionEvaluation) -> tuple[str, str, str]:
     """Return the status of all gates together, the verdict in words, and what it rests on."""
-    return judged.overall(evaluation, "cells")
+    return overall_of(evaluation, "cells")
 
 
 def facts(evaluation: ExpressionEvaluation) -> list[tuple[str, str]]:

@@ -14,12 +14,13 @@ from synthkit.evaluation.metric import Metric, Theme
 from synthkit.evaluation.metrics import METRICS
 from synthkit.evaluation.records import Evaluation, Status, Verdict
 from synthkit.evaluation.report import contents
-from synthkit.evaluation.report.contents import DASH, ScoreRow, Table, shown
+from synthkit.evaluation.report.contents import DASH, Table, shown
 from synthkit.evaluation.report.details import giveaways
 from synthkit.evaluation.report.dots import Mark, dot_plot, mark_of
 from synthkit.evaluation.report.figures import Figure
 from synthkit.evaluation.report.markdown import item_lines, left_out_lines, markdown, table_lines
 from synthkit.evaluation.report.page import render_page
+from synthkit.evaluation.report.rows import ScoreRow
 from synthkit.evaluation.suite import Gate
 from synthkit.evaluation.text import notes
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from synthkit.evaluation.metric import Metric, Theme
+from synthkit.evaluation.metric import Theme
 from synthkit.evaluation.metrics import METRICS
 from synthkit.evaluation.pictures import ColumnPicture, Pictures
 from synthkit.evaluation.records import STATUSES, Evaluation, Score, Status, Verdict
+from synthkit.evaluation.report import rows
+from synthkit.evaluation.report.rows import ScoreRow, ThemeScores
 from synthkit.evaluation.suite import NEEDED
 from synthkit.evaluation.text import in_words, number
-from synthkit.phrases import counted
 
 MOST_DRAWN = 30
 # A smaller number would be printed as 0.0000, or as minus that.
@@ -64,51 +65,9 @@ class Table:
     strong: frozenset[tuple[int, int]] = frozenset()
 
 
-@dataclass(frozen=True)
-class ScoreRow:
-    """A score with everything that is printed beside it."""
-
-    metric: Metric
-    score: Score
-    value: str
-    interval: str
-    ceiling: str
-    floor: str
-    n: str
-    words: str
-
-
-@dataclass(frozen=True)
-class ThemeScores:
-    """The scores that answer one question, and titles of those that were left out with what they need."""
-
-    theme: Theme
-    title: str
-    question: str
-    rows: tuple[ScoreRow, ...]
-    left_out: tuple[tuple[str, str], ...]
-
-
 def overall(evaluation: Evaluation) -> tuple[Status | Literal["none"], str, str]:
     """Return the status of all gates together, the verdict in words, and what it rests on."""
-    total = len(evaluation.verdicts)
-    suite = f"suite {evaluation.suite!r}" if evaluation.suite else "suite"
-    if total == 0:
-        return "none", "No verdict", f"The {suite} sets no gates; read each score beside its two controls."
-    counts = {status: sum(verdict.status == status for verdict in evaluation.verdicts) for status in STATUSES}
-    parts = [
-        f"{count} {word}"
-        for word, count in zip(
-            ("not met", "met within the uncertainty", "met", "not applicable"), counts.values(), strict=True
-        )
-        if count
-    ]
-    said = f"The {suite} has {counted(total, 'gate')}: {', '.join(parts)}."
-    if counts["fail"]:
-        return "fail", f"Not passed: {counted(counts['fail'], 'gate')} not met", said
-    if counts["not applicable"] == total:
-        return "not applicable", "No verdict: no gate applies to these tables", said
-    return ("borderline" if counts["borderline"] else "pass"), "Passed", said
+    return rows.overall(evaluation, "tables")
 
 
 def sorted_verdicts(evaluation: Evaluation) -> list[Verdict]:

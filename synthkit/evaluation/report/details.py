@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthkit.evaluation.metric import Theme
 from synthkit.evaluation.metrics import METRICS
 from synthkit.evaluation.records import Evaluation
 from synthkit.evaluation.report.contents import DASH, Table, as_number, interval, shown, title_of
@@ -76,7 +75,7 @@ def group_tables(evaluation: Evaluation) -> list[Table]:
     return [table for name in names for table in _tables(evaluation, name)]
 
 
-def theme_tables(evaluation: Evaluation, theme: Theme) -> list[Table]:
+def theme_tables(evaluation: Evaluation, theme: str) -> list[Table]:
     """Return what the scores of a theme are made of, but for what has a section of its own."""
     if theme == "fairness":
         return []

@@ -1,63 +1,15 @@
-"""What the reports of scans and of gene expression share: the verdict, scores by theme, and their Markdown."""
+"""What the reports of scans and of gene expression share: scores by theme, tables of classes, and their Markdown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
-from synthkit.evaluation.records import Judged, Score, Status
+from synthkit.evaluation.records import Judged, Score
 from synthkit.evaluation.report.contents import Table
 from synthkit.evaluation.report.markdown import item_lines, markdown, table_lines
-from synthkit.evaluation.told import Described, cells
-from synthkit.phrases import counted
-
-_STATED: tuple[tuple[Status, str], ...] = (
-    ("fail", "not met"),
-    ("borderline", "met within the uncertainty"),
-    ("pass", "met"),
-    ("not applicable", "not applicable"),
-)
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """A score with everything that is printed beside it."""
-
-    metric: Described
-    score: Score
-    value: str
-    interval: str
-    ceiling: str
-    floor: str
-    n: str
-    words: str
-
-
-@dataclass(frozen=True)
-class ThemeScores:
-    """The scores that answer one question, and titles of those that were left out with what they need."""
-
-    theme: str
-    title: str
-    question: str
-    rows: tuple[ScoreRow, ...]
-    left_out: tuple[tuple[str, str], ...]
-
-
-def overall(evaluation: Judged, of: str) -> tuple[str, str, str]:
-    """Return the status of all gates, the verdict in words, and what it rests on; `of` names what is judged."""
-    total, suite = len(evaluation.verdicts), f"suite {evaluation.suite!r}"
-    if total == 0:
-        return "none", "No verdict", f"The {suite} sets no gates; read each score beside its two controls."
-    counts = {status: sum(one.status == status for one in evaluation.verdicts) for status, _ in _STATED}
-    said = ", ".join(f"{counts[status]} {word}" for status, word in _STATED if counts[status])
-    rests = f"The {suite} has {counted(total, 'gate')}: {said}."
-    if counts["fail"]:
-        return "fail", f"Not passed: {counted(counts['fail'], 'gate')} not met", rests
-    if counts["not applicable"] == total:
-        return "not applicable", f"No verdict: no gate applies to these {of}", rests
-    return ("borderline" if counts["borderline"] else "pass"), "Passed", rests
+from synthkit.evaluation.report.rows import Described, ScoreRow, ThemeScores
+from synthkit.evaluation.told import cells
 
 
 def themes(

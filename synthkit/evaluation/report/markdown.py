@@ -9,6 +9,7 @@ from synthkit.evaluation.pictures import Pictures
 from synthkit.evaluation.records import Evaluation
 from synthkit.evaluation.report import contents, details
 from synthkit.evaluation.report.contents import Table
+from synthkit.evaluation.report.rows import ThemeScores
 from synthkit.evaluation.text import notes, summary
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
@@ -72,7 +73,7 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
     yield from table_lines(contents.provenance_table(evaluation.provenance, evaluation.seed))
 
 
-def _scores(theme: contents.ThemeScores) -> Iterator[str]:
+def _scores(theme: ThemeScores) -> Iterator[str]:
     if theme.rows:
         yield from table_lines(contents.score_table(theme))
     yield from left_out_lines(theme.left_out)

@@ -9,8 +9,10 @@ from synthkit.evaluation.records import STATUSES
 from synthkit.evaluation.report import judged, write_form
 from synthkit.evaluation.report.contents import Table, provenance_table
 from synthkit.evaluation.report.html import strip
-from synthkit.evaluation.report.judged import ThemeScores, group_table, markdown_lines
+from synthkit.evaluation.report.judged import group_table, markdown_lines
 from synthkit.evaluation.report.page import render_page
+from synthkit.evaluation.report.rows import ThemeScores
+from synthkit.evaluation.report.rows import overall as overall_of
 from synthkit.evaluation.scans import text
 from synthkit.evaluation.scans.curves import Drawn, histogram_drawn, spectrum_drawn
 from synthkit.evaluation.scans.metrics import METRICS, NEEDED, QUESTIONS
@@ -84,7 +86,7 @@ def render_markdown(evaluation: ScanEvaluation) -> str:
 
 def overall(evaluation: ScanEvaluation) -> tuple[str, str, str]:
     """Return the status of all gates together, the verdict in words, and what it rests on."""
-    return judged.overall(evaluation, "scans")
+    return overall_of(evaluation, "scans")
 
 
 def facts(evaluation: ScanEvaluation) -> list[tuple[str, str]]:
