@@ -21,7 +21,7 @@ class Anchor:
     means
         ``[classes, dimensions]``.
     roots
-        Lower triangular roots of the covariances, ``[classes, dimensions, dimensions]``.
+        Roots of the covariances, ``[classes, dimensions, dimensions]``; after a game with what restores the moments.
     weights, part_means, part_roots
         Parts of each class in whitened coordinates, ``[classes, parts]``, ``[classes, parts, dimensions]`` and
         ``[classes, parts, dimensions, dimensions]``; parts that a class lacks have the weight 0.
@@ -102,3 +102,51 @@ class Anchor:
         """Return coordinates ``[n, dimensions]`` for whitened ones."""
         result: np.ndarray = self.means[labels] + np.einsum("nij,nj->ni", self.roots[labels], whitened)
         return result
+
+    def restored(self, label: int, drawn: np.ndarray, wanted: np.ndarray) -> Anchor:
+        """Return the anchor that colours whitened coordinates of a class as this one would, had they other moments.
+
+        Parameters
+        ----------
+        label
+            The class; others stay as they are.
+        drawn
+            Whitened coordinates as they come, ``[n, dimensions]``.
+        wanted
+            Some with the moments that they shall have, ``[n, dimensions]``.
+        """
+        matrix, shift = nearest_map(drawn, wanted)
+        means, roots = self.means.copy(), self.roots.copy()
+        means[label] += self.roots[label] @ shift
+        roots[label] = self.roots[label] @ matrix
+        return replace(self, means=means, roots=roots)
+
+
+def nearest_map(values: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrix and the shift that give values the mean and the covariance of others and move them least.
+
+    Parameters
+    ----------
+    values, wanted
+        ``[n, dimensions]``; where they come from the same noise, chance in their moments cancels.
+
+    Returns
+    -------
+    tuple
+        Symmetric ``[dimensions, dimensions]``, and ``[dimensions]``: ``values @ matrix + shift``.
+
+    References
+    ----------
+    Givens and Shortt 1984, A class of Wasserstein metrics for probability distributions.
+    """
+    root, inverse = _roots(np.cov(values.T, ddof=0).reshape(values.shape[1], -1))
+    middle, _ = _roots(root @ np.cov(wanted.T, ddof=0).reshape(root.shape) @ root)
+    matrix = inverse @ middle @ inverse
+    return matrix, wanted.mean(0) - values.mean(0) @ matrix
+
+
+def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the symmetric square root of a covariance and its inverse, both ``[dimensions, dimensions]``."""
+    values, vectors = np.linalg.eigh(covariance)
+    spread = np.sqrt(np.maximum(values, _FLOOR**2))
+    return (vectors * spread) @ vectors.T, (vectors / spread) @ vectors.T

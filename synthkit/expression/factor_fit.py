@@ -114,18 +114,17 @@ def fit_factors(
         found = stage.factors()
         spreads = np.zeros(training.values.shape[1], np.float32)
         base, loadings = found.base, found.loadings
-        real: Values = training.values
     else:
         size = settings.factors or _factors(len(training) // _SAMPLES_PER_FACTOR, _MOST_NORMAL_FACTORS)
-        real = _logarithms(_scaled(training, totals), training.measure)
-        found, scales, own = normal_factors(real, design, training.n_classes, size, random)
+        logs = _logarithms(_scaled(training, totals), training.measure)
+        found, scales, own = normal_factors(logs, design, training.n_classes, size, random)
         base, loadings, spreads = found.base, found.loadings * scales[:, None], own * scales
     means, errors = found.means.astype(np.float64), found.deviations.astype(np.float64)
     depths = (0.0, 0.0)
     if training.measure == "counts":
-        logs = np.log(totals)
-        depths = (float(logs.min()), float(logs.max()))
-        means = np.column_stack([means, logs])
+        sizes = np.log(totals)
+        depths = (float(sizes.min()), float(sizes.max()))
+        means = np.column_stack([means, sizes])
         errors = np.column_stack([errors, np.zeros(len(means))])
     anchor = Anchor.of(means, errors, given.classes, training.n_classes)
     trainer.message("looking for parts inside the classes")
@@ -141,6 +140,7 @@ def fit_factors(
         model = replace(model, spreads=found_spreads)
     trainer.message("restoring the margins of genes")
     drawn = _drawn_by_class(model, given, training.n_classes, random.child("margins"))
+    real = training.values if training.measure == "counts" else logs
     model = model.with_margins(real, given.classes, drawn, random.numpy("ties"))
     if settings.refine and len(training) >= FEWEST and not trainer.interrupted:
         trainer.message("looking for what can still be told apart")
@@ -210,7 +210,8 @@ def _played(
     report = trainer.run(stage, _PATIENCE, seconds=settings.seconds)
     if not report.improved:
         return model, report.to_dict()
-    return replace(model, generator=stage.generator.cpu().eval()), report.to_dict()
+    anchor = stage.restored(model.anchor)
+    return replace(model, generator=stage.generator.cpu().eval(), anchor=anchor), report.to_dict()
 
 
 def _held_out(given: Wanted, rng: np.random.Generator) -> np.ndarray:
@@ -235,6 +236,6 @@ def _drawn_by_class(model: FactorModel, given: Wanted, n_classes: int, random: R
             model.raw(wanted.take(rows), random.child(f"{label} {rows.start}"))[0]
             for rows in chunks(n, model.base.shape[1])
         ]
-        poisson = model.likelihood == "poisson"
-        drawn[label] = sparse.vstack([sparse.csr_matrix(one) for one in parts]) if poisson else np.concatenate(parts)
+        counts = model.measure == "counts"
+        drawn[label] = sparse.vstack([sparse.csr_matrix(one) for one in parts]) if counts else np.concatenate(parts)
     return drawn

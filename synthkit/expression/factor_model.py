@@ -109,31 +109,42 @@ class FactorModel:
 
     def _finished(self, values: np.ndarray, depths: np.ndarray, wanted: Wanted, random: RandomSource) -> Values:
         """Return raw values with their margins, in the units of the data, and with the library sizes asked for."""
-        if self.margins is not None:
-            rng = random.numpy("ties")
-            restored = np.empty(values.shape, np.int64 if self.likelihood == "poisson" else np.float32)
-            for label in np.unique(wanted.classes):
-                own = np.flatnonzero(wanted.classes == label)
-                uniform = rng.random((len(own), values.shape[1]), dtype=np.float32)
-                offset: np.ndarray | None = None
-                if wanted.representative and len(own) >= FEWEST_SYSTEMATIC:
-                    offset = np.asarray(rng.random(values.shape[1]))
-                restored[own] = self.margins.restored(values[own], int(label), uniform, offset)
-            values = restored
-        if self.measure in ("counts", "rates") and self.likelihood == "normal":
-            values = np.expm1(np.maximum(values, 0).astype(np.float64))
+        values = self._restored(values, depths, wanted, random.numpy("ties"))
         if self.measure != "counts":
+            values = np.expm1(np.maximum(values, 0).astype(np.float64)) if self.measure == "rates" else values
             return np.asarray(np.maximum(values, 0) if self.measure == "log" else values, np.float32)
-        if self.likelihood == "normal":
-            values = _whole(values * (np.exp(depths) / RATE_TARGET)[:, None], random.numpy("rounding"))
         if wanted.depths is not None:
             values = _of_depth(values, wanted.depths, random.numpy("depths"))
         return sparse.csr_matrix(values.astype(np.int32))
 
+    def _restored(self, values: np.ndarray, depths: np.ndarray, wanted: Wanted, rng: np.random.Generator) -> np.ndarray:
+        """Return values with the margins of their classes."""
+        if self.margins is None:
+            return values
+        sizes = np.exp(depths)[:, None] / RATE_TARGET
+        if self._margins_of_logarithms:
+            values = np.log1p(values / sizes)
+        restored = np.empty(values.shape, np.float32 if isinstance(self.margins, ValueRaking) else np.int64)
+        for label in np.unique(wanted.classes):
+            own = np.flatnonzero(wanted.classes == label)
+            uniform = rng.random((len(own), values.shape[1]), dtype=np.float32)
+            offset: np.ndarray | None = None
+            if wanted.representative and len(own) >= FEWEST_SYSTEMATIC:
+                offset = np.asarray(rng.random(values.shape[1]))
+            restored[own] = self.margins.restored(values[own], int(label), uniform, offset)
+        if self._margins_of_logarithms:
+            restored = np.asarray(np.round(np.expm1(restored.astype(np.float64)) * sizes), np.int64)
+        return restored
+
+    @property
+    def _margins_of_logarithms(self) -> bool:
+        """Whether the margins are those of logarithms of rates, as those of bulk counts were before version 3."""
+        return self.measure == "counts" and isinstance(self.margins, ValueRaking)
+
     def raw(self, wanted: Wanted, random: RandomSource) -> tuple[np.ndarray, np.ndarray]:
         """Draw values before their margins are restored, ``[n, genes]``, and log library sizes ``[n]``.
 
-        Values are counts with the Poisson law; with the normal law logarithms of rates, or the values themselves.
+        Values are counts where counts were learned; logarithms of rates; or the values themselves.
         """
         latent, depths = self.coordinates(wanted, random)
         return self._decoded(latent, depths, wanted, random), depths
@@ -160,8 +171,13 @@ class FactorModel:
             return random.numpy("counts").poisson(np.where(self.spreads > 1e-3, rates * noisy, rates))
         mean = self.effects(wanted) + latent @ self.loadings.T.astype(np.float64)
         own = random.numpy("own").standard_normal(mean.shape)
-        result: np.ndarray = mean + own * self.spreads
-        return result
+        values: np.ndarray = mean + own * self.spreads
+        if self.measure != "counts":
+            return values
+        rates = np.expm1(np.maximum(values, 0))
+        sums = np.full(len(rates), RATE_TARGET) if self._margins_of_logarithms else np.maximum(rates.sum(1), 1e-9)
+        rates *= (np.exp(depths) / sums)[:, None]
+        return np.asarray(np.floor(rates + random.numpy("rounding").random(rates.shape)), np.int64)
 
     def effects(self, wanted: Wanted) -> np.ndarray:
         """Return the effects of conditions on every gene, ``[n, genes]``."""
@@ -189,8 +205,10 @@ class FactorModel:
         self, real: Values, labels: np.ndarray, drawn: Mapping[int, Values], rng: np.random.Generator
     ) -> FactorModel:
         """Return the model with margins restored: `real` in the units in which the model draws without them."""
-        if self.likelihood == "poisson":
-            return replace(self, margins=DepthRaking.of(sparse.csr_matrix(real), labels, drawn, rng))
+        if self.measure == "counts":
+            pooled = self.likelihood == "normal"
+            found = DepthRaking.of(sparse.csr_matrix(real), labels, drawn, rng, pooled=pooled)
+            return replace(self, margins=found)
         return replace(self, margins=ValueRaking.of(np.asarray(real), labels, dict(drawn)))
 
     # -- model file ---------------------------------------------------------------------------------------------------
@@ -286,11 +304,6 @@ def dispersions(counts: Values, model: FactorModel, conditions: Wanted, random: 
     # genes with a few counts in all cells have no dispersion to speak of: their moments are noise
     found: np.ndarray = np.clip((real - drawn) / (squares + _SQUARES), 0, _MOST_DISPERSION)
     return found.astype(np.float32)
-
-
-def _whole(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Round at random to a whole number above or below, so that means are kept."""
-    return np.asarray(np.floor(np.maximum(values, 0) + rng.random(values.shape)), np.int64)
 
 
 def _of_depth(counts: np.ndarray, depths: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from synthkit.errors import InputError, unknown_name
-from synthkit.expression.anchor import Anchor
+from synthkit.expression.anchor import Anchor, nearest_map
 from synthkit.expression.latent_nets import EXTRA_NOISE, GROUP, LatentCritic, LatentGenerator
 from synthkit.expression.model import Wanted
 from synthkit.gan.ema import WeightAverage
@@ -35,6 +35,7 @@ _TEMPER = 0.5  # classes are seen in proportion to this power of their size: a r
 _FLAT, _LAST = 0.5, 0.05
 _FEWEST = 4  # held-out cells of a class below which it is not scored
 _EVERY = 50  # steps between two scores
+_RESTORED_BY = 4_000  # cells of a class by which moments are known
 _TIMES, _DRAWN = 4, 3_000  # draws from the posterior of a held-out cell, and cells that are drawn for each class
 _WIDTH = 0.9  # of the kernel, in units of the whitened coordinates
 
@@ -75,8 +76,7 @@ class LatentCells:
     def drawn(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the coordinates of some cells from their posterior, ``[rows, dimensions]``."""
         noise = torch.randn(len(rows), self.errors.shape[1], generator=generator, device=self.means.device)
-        labels = self.conditions[0][rows]
-        return self.means[rows] + torch.einsum("nij,nj->ni", self.whiten[labels], noise * self.errors[rows])
+        return self.means[rows] + turned(noise * self.errors[rows], self.whiten, self.conditions[0][rows])
 
     def given(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the conditions of some cells."""
@@ -213,11 +213,11 @@ class LatentStage:
 
     def _noise(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the anchor's coordinates for classes, and further noise: ``[n, dimensions + EXTRA_NOISE]``."""
-        labels, size = labels.cpu(), self._centres.shape[2]
+        labels, most, size = labels.cpu(), *self._centres.shape[1:]
         part = torch.multinomial(self._parts[labels], 1, replacement=True, generator=generator)[:, 0]
         own = torch.randn(len(labels), size + EXTRA_NOISE, generator=generator)
-        base = self._centres[labels, part] + torch.einsum("nij,nj->ni", self._roots[labels, part], own[:, :size])
-        return torch.cat([base, own[:, size:]], 1).to(self._device)
+        spread = turned(own[:, :size], self._roots.flatten(0, 1), labels * most + part)
+        return torch.cat([self._centres[labels, part] + spread, own[:, size:]], 1).to(self._device)
 
     # -- the rest of the Stage protocol -------------------------------------------------------------------------------
 
@@ -226,18 +226,39 @@ class LatentStage:
         """Mean log-density of held-out cells under what is drawn, smoothed by a kernel; 0 where none is held out.
 
         A squared distance of means of kernels hardly sees draws that spread too much. A density does, and it falls as
-        soon as draws gather around the cells that are learned.
+        soon as draws gather around the cells that are learned. Each kernel adds its own width, which would make
+        narrow draws the likeliest: draws are given the moments of the anchor first.
         """
         generator = self._random.torch("score")
         total, n = 0.0, 0
         with self._average.applied():
             for own in self._held.values():
                 real = torch.cat([self._cells.drawn(own.to(self._device), generator) for _ in range(_TIMES)])
-                given = self._cells.given(own[torch.arange(_DRAWN) % len(own)].to(self._device))
-                drawn = self.generator(self._noise(given[0], generator), *given)
-                total += log_density(real, drawn, _WIDTH) * len(own)
+                anchored, drawn = self._drawn(own, _DRAWN, generator)
+                if not np.isfinite(drawn).all():
+                    return math.nan
+                matrix, shift = nearest_map(drawn, anchored)
+                restored = torch.from_numpy((drawn @ matrix + shift).astype(np.float32)).to(self._device)
+                total += log_density(real, restored, _WIDTH) * len(own)
                 n += len(own)
         return total / n if n else 0.0
+
+    @torch.no_grad()
+    def restored(self, anchor: Anchor) -> Anchor:
+        """Return the anchor by which what the generator draws has the moments that the anchor's own draws have."""
+        generator = self._random.torch("moments")
+        labels = self._cells.conditions[0].cpu()
+        for label in range(self._sizes[0]):
+            anchored, drawn = self._drawn(torch.nonzero(labels == label)[:, 0], _RESTORED_BY, generator)
+            anchor = anchor.restored(label, drawn, anchored)
+        return anchor
+
+    def _drawn(self, rows: Tensor, n: int, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw coordinates with the conditions of some cells: of the anchor, and what becomes of them."""
+        given = self._cells.given(rows[torch.arange(n) % len(rows)].to(self._device))
+        noise = self._noise(given[0], generator)
+        anchored, drawn = noise[:, : self._centres.shape[2]], self.generator(noise, *given)
+        return anchored.cpu().numpy().astype(np.float64), drawn.cpu().numpy().astype(np.float64)
 
     def snapshot(self) -> Tensors:
         """Copy the averaged weights of the generator."""
@@ -265,6 +286,16 @@ class LatentStage:
         """Halve the learning rate and start again with a new critic."""
         self._scale /= 2
         self._start_critic("critic-after-recovery")
+
+
+def turned(values: Tensor, matrices: Tensor, which: Tensor) -> Tensor:
+    """Multiply each of some vectors ``[n, d]`` by its own of a few matrices ``[m, d, d]``; `which` is ``[n]``."""
+    result = torch.empty_like(values)
+    # a matrix at a time: to gather one for each vector takes longer than a step of the game
+    for one in torch.unique(which).tolist():
+        own = which == one
+        result[own] = values[own] @ matrices[one].T
+    return result
 
 
 def log_density(values: Tensor, drawn: Tensor, width: float) -> float:

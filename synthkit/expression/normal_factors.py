@@ -58,8 +58,8 @@ def normal_factors(
     base = design_effects(values, design, n_classes)
     rest = values - design @ base
     scales = rest.std(0)
-    scales = np.where(scales > 1e-8, scales, 1.0)
-    rest = rest / scales
+    scales = np.where(scales > 1e-8, scales, 0.0)  # a gene that does not vary in training cells does not vary
+    rest = rest / np.where(scales > 0, scales, 1.0)
     n, genes = rest.shape
     left, singular, right = randomized_svd(rest, factors, random_state=random.integer("components"))
     variances = singular**2 / n

@@ -54,7 +54,15 @@ class CountRaking:
     real: np.ndarray
 
     @classmethod
-    def of(cls, real: Values, labels: np.ndarray, drawn: Mapping[int, Values], weight: float = SHRINK) -> CountRaking:
+    def of(
+        cls,
+        real: Values,
+        labels: np.ndarray,
+        drawn: Mapping[int, Values],
+        weight: float = SHRINK,
+        *,
+        pooled: bool = False,
+    ) -> CountRaking:
         """Estimate margins.
 
         Parameters
@@ -67,15 +75,19 @@ class CountRaking:
             Counts that the model draws for each class, CSR.
         weight
             Cells that the model's own margin counts as.
+        pooled
+            Whether the margin of all real cells takes the place of the model's own there: for models that do not have
+            a law of rare counts.
         """
         largest = max(int(part.max()) if part.shape[1] else 0 for part in (real, *drawn.values()))
         edges = count_edges(largest)
         own = np.stack([bin_shares(drawn[label], edges) for label in range(len(drawn))])
         aimed = np.empty_like(own)
+        everywhere = bin_shares(real, edges)
         for label in range(len(drawn)):
             rows = labels == label
-            n = int(rows.sum())
-            aimed[label] = (n * bin_shares(real[np.flatnonzero(rows)], edges) + weight * own[label]) / (n + weight)
+            n, expected = int(rows.sum()), everywhere if pooled else own[label]
+            aimed[label] = (n * bin_shares(real[np.flatnonzero(rows)], edges) + weight * expected) / (n + weight)
         return cls(edges, _cumulative(own), _cumulative(aimed))
 
     def restored(
@@ -215,6 +227,8 @@ class DepthRaking:
         drawn: Mapping[int, Values],
         rng: np.random.Generator,
         weight: float = SHRINK,
+        *,
+        pooled: bool = False,
     ) -> DepthRaking:
         """Estimate margins; parameters as for `CountRaking.of`, `rng` breaks the ties of counts."""
         means = np.asarray(real.mean(axis=0), np.float64).ravel()
@@ -230,7 +244,11 @@ class DepthRaking:
         return cls(
             large,
             CountRaking.of(
-                real[:, small], labels, {c: sparse.csr_matrix(one)[:, small] for c, one in drawn.items()}, weight
+                real[:, small],
+                labels,
+                {c: sparse.csr_matrix(one)[:, small] for c, one in drawn.items()},
+                weight,
+                pooled=pooled,
             ),
             ValueRaking.of(
                 shares(real), labels, {c: shares(sparse.csr_matrix(one)) for c, one in drawn.items()}, weight

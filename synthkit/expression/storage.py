@@ -15,10 +15,11 @@ from synthkit.expression.models import READ
 from synthkit.expression.space import ExpressionSpace
 
 KIND = "expression"
-VERSION = 2
+VERSION = 3
 """Of the part of the file that is about expression; the archive around it has a version of its own.
 
-Since 2 the margins of values that are no counts say which share of them is zero, and covariates whether they are whole.
+Since 2 the margins of values that are no counts say which share of them is zero, and covariates whether they are whole;
+since 3 the margins of bulk counts are those of counts and shares, as those of single cells are.
 """
 
 

@@ -74,6 +74,19 @@ def test_large_counts_have_a_normal_law() -> None:
     assert made().fit(bulk()).report_["likelihood"] == "normal"
 
 
+def test_rare_counts_among_large_ones_stay_as_rare() -> None:
+    data = bulk(160)
+    values = data.values.toarray()
+    values[:, 1] = np.random.default_rng(5).poisson(0.1, 160)
+    values[:, 2] = 0
+    data = replace(data, values=sparse.csr_matrix(values))
+    drawn = ExpressionGAN("cwgan", **QUICK).fit(data, label="type").sample(400, random_state=1).values.toarray()
+    assert not drawn[:, 2].any()
+    np.testing.assert_allclose((drawn == 0).mean(0), (values == 0).mean(0), atol=0.06)
+    np.testing.assert_allclose(drawn[:, 1].mean(), values[:, 1].mean(), rtol=0.5)
+    np.testing.assert_allclose(np.median(drawn.sum(1)), np.median(values.sum(1)), rtol=0.1)
+
+
 def test_two_labels_of_other_dtypes() -> None:
     data = annotated()
     data.cells["passed"] = data.cells["age"] > 45.0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import sparse, stats
 from sklearn.decomposition import PCA
 
-from synthkit.expression.anchor import Anchor
+from synthkit.expression.anchor import Anchor, nearest_map
 from synthkit.expression.factor_fit import likelihood_of
-from synthkit.expression.latent_game import log_density
+from synthkit.expression.factor_model import FactorModel
+from synthkit.expression.latent_game import LatentCells, LatentStage, log_density, turned
+from synthkit.expression.model import Wanted
 from synthkit.expression.normal_factors import design_effects, normal_factors
 from synthkit.expression.poisson_factors import PoissonFactorsStage, evidence
 from synthkit.gan.budget import Budget
@@ -185,6 +189,69 @@ def test_a_class_of_one_cell_varies_as_the_others_do() -> None:
     np.testing.assert_allclose(anchor.means[1], 9.0)
     spread = np.diag(anchor.roots[1] @ anchor.roots[1].T)
     np.testing.assert_allclose(spread / np.array([1, 4, 9]), 6 / 7, rtol=0.2)  # all but the weight of one cell in 7
+
+
+def test_a_map_gives_moments_and_moves_the_least() -> None:
+    rng = np.random.default_rng(9)
+    values = rng.standard_normal((500, 3)) @ rng.standard_normal((3, 3)) + 2
+    wanted = rng.exponential(1.0, (400, 3)) @ rng.standard_normal((3, 3))
+    matrix, shift = nearest_map(values, wanted)
+    moved = values @ matrix + shift
+    np.testing.assert_allclose(moved.mean(0), wanted.mean(0))
+    np.testing.assert_allclose(np.cov(moved.T, ddof=0), np.cov(wanted.T, ddof=0))
+    # another map with these moments turns what is whitened before it colours it
+    middle = np.linalg.cholesky(np.cov(wanted.T, ddof=0))
+    whiten = np.linalg.inv(np.linalg.cholesky(np.cov(values.T, ddof=0)))
+    other = (values - values.mean(0)) @ (middle @ whiten).T + wanted.mean(0)
+    np.testing.assert_allclose(np.cov(other.T, ddof=0), np.cov(wanted.T, ddof=0))
+    assert np.square(moved - values).sum() < np.square(other - values).sum()
+
+
+def test_an_anchor_restores_the_moments_of_a_class_alone() -> None:
+    rng = np.random.default_rng(10)
+    labels = np.repeat([0, 1], 300)
+    anchor = Anchor.of(rng.standard_normal((600, 2)) @ [[2.0, 0.5], [0.0, 1.0]], np.zeros((600, 2)), labels, 2)
+    wanted = rng.standard_normal((1000, 2))
+    narrow = wanted * [0.7, 0.9] + [0.1, 0.0]
+    restored = anchor.restored(1, narrow, wanted)
+    ones = np.ones(1000, np.int64)
+    np.testing.assert_allclose(restored.coloured(narrow, ones), anchor.coloured(wanted, ones), atol=1e-6)
+    np.testing.assert_array_equal(restored.coloured(narrow, 0 * ones), anchor.coloured(narrow, 0 * ones))
+
+
+def test_what_a_game_narrows_is_restored() -> None:
+    rng = np.random.default_rng(12)
+    n, size = 400, 3
+    labels = np.repeat([0, 1], n // 2)
+    means, errors = rng.standard_normal((n, size)) + labels[:, None], np.full((n, size), 0.2)
+    anchor = Anchor.of(means, errors, labels, 2)
+    given = Wanted(labels, np.zeros(n, np.int64), np.zeros((n, 0), np.float32))
+    cells = LatentCells.of(means, errors, anchor, given, "cpu")
+    stage = LatentStage(cells, anchor, np.arange(0, n, 5), (2, 1, 0), RandomSource(0), steps=10)
+    before = stage.evaluate()
+    with torch.no_grad():
+        torch.nn.init.normal_(stage.generator.move.weight, 0, 0.05, generator=RandomSource(1).torch("moved"))
+        stage.generator.move.bias.fill_(0.4)
+    stage.restore({str(at): one.detach().clone() for at, one in enumerate(stage.generator.parameters())})
+    spread = np.ones((1, size))
+    model = FactorModel("intensities", "normal", np.zeros((2, 1)), spread, np.ones(1), anchor, stage.generator)
+    many = given.take(np.repeat([0, n - 1], 20_000))
+    drawn = replace(model, anchor=stage.restored(anchor)).coordinates(many, RandomSource(2))[0]
+    bare, anchored = (one.coordinates(many, RandomSource(2))[0] for one in (model, replace(model, generator=None)))
+    for label in (0, 1):
+        own = many.classes == label
+        assert np.abs(bare[own].mean(0) - anchored[own].mean(0)).max() > 0.2
+        np.testing.assert_allclose(drawn[own].mean(0), anchored[own].mean(0), atol=0.05)
+        np.testing.assert_allclose(np.cov(drawn[own].T), np.cov(anchored[own].T), atol=0.08)
+    assert np.isfinite(before)
+    assert stage.evaluate() == pytest.approx(before, abs=0.1)  # a shift alone is no loss
+
+
+def test_vectors_are_turned_each_by_its_own_matrix() -> None:
+    rng = np.random.default_rng(11)
+    values, matrices = torch.from_numpy(rng.standard_normal((20, 4))), torch.from_numpy(rng.standard_normal((5, 4, 4)))
+    which = torch.from_numpy(rng.integers(0, 5, 20))
+    np.testing.assert_allclose(turned(values, matrices, which), torch.einsum("nij,nj->ni", matrices[which], values))
 
 
 # ------------------------------------------------------------------------------------------------------------- kernel

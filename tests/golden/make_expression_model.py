@@ -1,4 +1,6 @@
-"""Writes the golden model of expression and what it draws: ``python tests/golden/make_expression_model.py``.
+"""Writes the golden models of expression and what they draw: ``python tests/golden/make_expression_model.py``.
+
+One has the counts of single cells, one those of bulk samples, which follow another law.
 
 Run it once per version of the part about expression. A later version of synthkit must open the model of every version,
 and draw cells of the same form; the samples themselves are the same up to rounding. Once a version is released its
@@ -23,9 +25,11 @@ from synthkit.random import RandomSource
 
 HERE = Path(__file__).parent
 N, GENES = 360, 12
+LIBRARIES = {"": 4.0, "bulk-": 9.0}
+"""Logarithm of the middle library size of each kind of golden model."""
 
 
-def made_up() -> ExpressionSet:
+def made_up(library: float) -> ExpressionSet:
     """Counts of two types on two plates, with two programs that are not normal, an age, and annotations of all kinds.
 
     Uneven classes and skewed programs give all parts of a model something to do.
@@ -40,7 +44,7 @@ def made_up() -> ExpressionSet:
     logs[:, 11] = np.where((program > 1).all(1) != (program < 0.3).all(1), 5.0, -5.0)
     logs[:, ::4] += 0.3 * plate[:, None]
     rates = np.exp(logs)
-    counts = rng.poisson(rates / rates.sum(1, keepdims=True) * rng.lognormal(4, 0.4, (N, 1)))
+    counts = rng.poisson(rates / rates.sum(1, keepdims=True) * rng.lognormal(library, 0.4, (N, 1)))
     cells = pd.DataFrame(
         {
             "cell_type": pd.Categorical(np.array(["B", "T cell"])[kind], ["T cell", "B", "never"]),
@@ -61,9 +65,10 @@ def made_up() -> ExpressionSet:
     return ExpressionSet(sparse.csr_matrix(counts.astype(np.int32)), genes, cells)
 
 
-if __name__ == "__main__":
+def make(kind: str) -> None:
+    """Write the model of a kind and its draws."""
     gan = ExpressionGAN("cwgan", factors=3, steps=1, random_state=0, time_budget=None, device="cpu", verbose=False)
-    gan.fit(made_up(), label="cell_type", batch="plate", covariates=["age"])
+    gan.fit(made_up(LIBRARIES[kind]), label="cell_type", batch="plate", covariates=["age"])
     # one step of a game is not kept: a generator is put in all the same, so that the file holds every part
     model = gan._fitted.model
     generator = LatentGenerator(model.anchor.means.shape[1], (2, 2, 1), RandomSource(1).torch("generator"))
@@ -73,12 +78,18 @@ if __name__ == "__main__":
     for part in ("anchor", "generator", "margins", "refinement"):
         if not any(name.startswith(part) for name in arrays):
             raise SystemExit(f"the model has no {part}: other cells are needed")
-    gan.save(HERE / f"expression-v{VERSION}.synth")
+    path = HERE / f"expression-{kind}v{VERSION}.synth"
+    gan.save(path)
     drawn = gan.sample(40, random_state=1)
     np.savez_compressed(
-        HERE / f"expression-v{VERSION}.npz",
+        path.with_suffix(".npz"),
         values=drawn.values.toarray(),
         types=drawn.cells["cell_type"].astype(str).to_numpy().astype("U"),
         plates=drawn.cells["plate"].to_numpy(),
         ages=drawn.cells["age"].to_numpy(),
     )
+
+
+if __name__ == "__main__":
+    for kind in LIBRARIES:
+        make(kind)
