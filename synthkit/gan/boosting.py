@@ -25,6 +25,8 @@ Floats = NDArray[np.float32]
 Symbols = NDArray[np.int32]
 Folds = NDArray[np.int8]
 FOLDS = 5  # of the predictors of the target
+EARLY = 8
+"""Rounds that a proposal is judged by first: they hold most of what is told apart, for a fraction of the time."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,23 @@ class BoostedRatio:
 
     def __call__(self, view: Floats, symbols: Symbols, predicted: Floats) -> Floats:
         """Log-ratio ``[n]`` up to a constant."""
-        total: Floats = self.tilts[symbols + self._starts].sum(axis=1)
-        if self.rounds:
+        total: Floats = self.early(view, predicted) + self.late(view, symbols, predicted)
+        return total
+
+    def early(self, view: Floats, predicted: Floats) -> Floats:
+        """What the first rounds say, ``[n]``."""
+        return self._of_rounds(slice(EARLY), view, predicted)
+
+    def late(self, view: Floats, symbols: Symbols, predicted: Floats) -> Floats:
+        """What the other rounds and the tilts say, ``[n]``."""
+        tilts: Floats = self.tilts[symbols + self._starts].sum(axis=1)
+        return tilts + self._of_rounds(slice(EARLY, None), view, predicted)
+
+    def _of_rounds(self, which: slice, view: Floats, predicted: Floats) -> Floats:
+        total = np.zeros(len(view), np.float32)
+        if self.rounds[which]:
             seen = self.seen(view, predicted)
-            for trees in self.rounds:
+            for trees in self.rounds[which]:
                 total += log_odds(trees, seen, self._threads)
         return total
 

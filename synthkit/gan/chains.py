@@ -74,6 +74,8 @@ class Chains:
         What is predicted of the target, ``[n, outputs]``.
     energy
         Log-ratio, ``[n]``; under a condition on a predicted target plus the log of its chance given the row.
+    early
+        What the first rounds of trees say of it, ``[n]``.
     folds
         ``[n]``: by which of the predictors the target is predicted (see `synthkit.gan.prediction`).
     """
@@ -84,6 +86,7 @@ class Chains:
     view: Floats
     predicted: Floats
     energy: Floats
+    early: Floats
     folds: Folds
 
     def __len__(self) -> int:
@@ -138,12 +141,18 @@ class ChainSampler:
 
     def start(self, n: int, rng: np.random.Generator, folds: Folds | None = None) -> Chains:
         """``n`` chains drawn from the generator."""
+        chains = self._fresh(n, rng, folds)
+        chains.early = self._ratio.early(chains.view, chains.predicted)
+        chains.energy = chains.early + self._late(chains)
+        return chains
+
+    def _fresh(self, n: int, rng: np.random.Generator, folds: Folds | None = None) -> Chains:
+        """``n`` chains drawn from the generator, without their energy."""
         codes, symbols = self._table.draw(n, rng)
         chosen = rng.integers(0, FOLDS, n, dtype=np.int8) if folds is None else folds
         positions = self._inside(symbols, rng)
         view = self._view.rows(symbols, positions)
-        predicted = self._ratio.predict(view, chosen)
-        return self._complete(codes, symbols, positions, view, predicted, chosen, rng)
+        return self._with_target(codes, symbols, positions, view, self._ratio.predict(view, chosen), chosen, rng)
 
     def weights(self, chains: Chains) -> Array:
         """How much more often chains that `start` returned are to be than they are: log-weights, ``[n]``."""
@@ -153,16 +162,21 @@ class ChainSampler:
     def of(self, codes: Codes, symbols: Symbols, positions: Floats, folds: Folds) -> Chains:
         """Chains in the given states."""
         chains = self.resume(codes, symbols, positions, np.zeros(len(codes), np.float32), folds)
-        chains.energy = chains.energy + self._ratio(chains.view, symbols, chains.predicted)
+        chains.energy = chains.early + self._late(chains)
         return chains
 
     def resume(self, codes: Codes, symbols: Symbols, positions: Floats, energy: Floats, folds: Folds) -> Chains:
         """Chains in states that satisfy the conditions, with the energy that they have without conditions."""
         view = self._view.rows(symbols, positions)
         predicted = self._ratio.predict(view, folds)
-        return Chains(codes, symbols, positions, view, predicted, energy + self._chance(predicted), folds)
+        early = self._ratio.early(view, predicted)
+        return Chains(codes, symbols, positions, view, predicted, energy + self._chance(predicted), early, folds)
 
-    def _complete(
+    def _late(self, chains: Chains) -> Floats:
+        """All of the energy but what the first rounds say, ``[n]``."""
+        return self._ratio.late(chains.view, chains.symbols, chains.predicted) + self._chance(chains.predicted)
+
+    def _with_target(
         self,
         codes: Codes,
         symbols: Symbols,
@@ -172,7 +186,7 @@ class ChainSampler:
         folds: Folds,
         rng: np.random.Generator,
     ) -> Chains:
-        """Draw the target if it is predicted, in place, and weigh the rows."""
+        """Chains without their energy; the target is drawn, in place, if it is predicted."""
         if self._target is not None:
             cumulative = np.cumsum(self._law(predicted), axis=1)
             marks = rng.random(len(symbols)) * cumulative[:, -1]
@@ -181,8 +195,8 @@ class ChainSampler:
             view[:, self._target] = self._view.column(
                 self._target, symbols[:, self._target], positions[:, self._target]
             )
-        energy = self._ratio(view, symbols, predicted) + self._chance(predicted)
-        return Chains(codes, symbols, positions, view, predicted, energy, folds)
+        nothing = np.zeros(len(symbols), np.float32)
+        return Chains(codes, symbols, positions, view, predicted, nothing, nothing.copy(), folds)
 
     def _law(self, predicted: Floats) -> Array:
         """Weight of each class of the target, ``[n, classes]``; those that a condition excludes have none."""
@@ -215,6 +229,10 @@ class ChainSampler:
     def move(self, chains: Chains, move: Move, rng: np.random.Generator, *, recode: float = 0.0) -> float:
         """One Metropolis-Hastings step of every chain, in place; the share of accepted proposals.
 
+        Acceptance is delayed (Christen and Fox 2005): most proposals are refused by the first rounds of trees, and
+        only the others are shown to the rest. Each stage has an acceptance ratio of its own, which leaves the law as
+        it is and refuses little more than one ratio would.
+
         Parameters
         ----------
         chains
@@ -230,14 +248,25 @@ class ChainSampler:
         if recode > 0:
             rows = np.flatnonzero(rng.random(n) < recode)
             chains.codes[rows] = self.recode(chains.symbols[rows], rng)
-        proposal = self.start(n, rng, chains.folds) if move.whole else self._changed(chains, move, rng)
-        gain = proposal.energy.astype(np.float64) - chains.energy
+        proposal = self._fresh(n, rng, chains.folds) if move.whole else self._changed(chains, move, rng)
+        # a proposal that is where its chain is needs no energy
+        other = (proposal.symbols != chains.symbols) | (proposal.positions != chains.positions)
+        rows = np.flatnonzero(other.any(axis=1) | (proposal.codes != chains.codes))
+        refused = len(rows)
+        early = self._ratio.early(proposal.view[rows], proposal.predicted[rows])
+        kept = _accepted(early.astype(np.float64) - chains.early[rows], rng)
+        rows, early = rows[kept], early[kept]
+        found = proposal.take(rows)
+        found.early, found.energy = early, early + self._late(found)
+        gain = (found.energy - found.early).astype(np.float64) - (chains.energy[rows] - chains.early[rows])
         if move.whole and self._wanted is not None:
-            gain += self._lean[proposal.codes] - self._lean[chains.codes]
-        with np.errstate(divide="ignore"):
-            accepted = np.log(rng.random(n)) < gain
-        chains.put(accepted, proposal)
-        return float(accepted.mean()) if n else 0.0
+            gain += self._lean[found.codes] - self._lean[chains.codes[rows]]
+        kept = _accepted(gain, rng)
+        where = np.zeros(n, dtype=bool)
+        where[rows[kept]] = True
+        proposal.early[rows], proposal.energy[rows] = found.early, found.energy
+        chains.put(where, proposal)
+        return 1 - (refused - int(where.sum())) / n if n else 0.0
 
     def _changed(self, chains: Chains, move: Move, rng: np.random.Generator) -> Chains:
         n, columns = chains.symbols.shape
@@ -262,12 +291,19 @@ class ChainSampler:
         predictor = self._ratio.predictor
         same = predictor is None or move.column == predictor.column
         predicted = chains.predicted if same else self._ratio.predict(view, chains.folds)
-        return self._complete(chains.codes, symbols, positions, view, predicted, chains.folds, rng)
+        return self._with_target(chains.codes, symbols, positions, view, predicted, chains.folds, rng)
 
     def settle(self, chains: Chains, moves: Sequence[Move], rng: np.random.Generator, *, recode: float = 0.0) -> float:
         """Several moves in a row; the mean share of accepted proposals."""
         accepted = [self.move(chains, move, rng, recode=recode if i == 0 else 0.0) for i, move in enumerate(moves)]
         return float(np.mean(accepted)) if accepted else 0.0
+
+
+def _accepted(gain: Array, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which proposals are accepted, by the log of their acceptance ratio, ``[n]``."""
+    with np.errstate(divide="ignore"):
+        accepted: NDArray[np.bool_] = np.log(rng.random(len(gain))) < gain
+    return accepted
 
 
 def _between(low: Array, high: Array, uniform: Floats) -> Floats:

@@ -21,6 +21,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from synthkit.gan.boosting import (
+    EARLY,
     FOLDS,
     BoostedRatio,
     Floats,
@@ -199,6 +200,8 @@ class RefineStage:
         trees, odds, auc = self._propose()
         self._proposed = None
         tilt = self._margin_tilt(odds)
+        if len(self.ratio.rounds) < EARLY:
+            chains.early = chains.early + odds
         self.ratio.rounds.append(trees)
         self.ratio.tilts += tilt
         change = odds + tilt[chains.symbols + self._layout.offsets[:-1]].sum(axis=1)
@@ -284,7 +287,8 @@ class RefineStage:
         view = self._view.rows(symbols, positions)
         energy, folds = weights["energy"].numpy().copy(), weights["folds"].numpy().copy()
         predicted = self.ratio.predict(view, folds)
-        self.chains = Chains(weights["codes"].numpy().copy(), symbols, positions, view, predicted, energy, folds)
+        early = self.ratio.early(view, predicted)
+        self.chains = Chains(weights["codes"].numpy().copy(), symbols, positions, view, predicted, energy, early, folds)
         self._proposed = None
 
     def state(self) -> tuple[Values, Tensors]:

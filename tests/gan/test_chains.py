@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_tables import all_rows, distance, likelihood, noise, random_table
 
-from synthkit.gan.boosting import BoostedRatio, TreeSettings, TreeView, fit_trees
+from synthkit.gan.boosting import EARLY, BoostedRatio, TreeSettings, TreeView, fit_trees
 from synthkit.gan.chains import ChainSampler, Move, moves, refreshing, systematic, systematic_subset
 from synthkit.gan.layout import Layout
 
@@ -61,8 +61,10 @@ def setting(*, trees: bool = True, predicted: bool = False):
         seen = view.rows(symbols, positions)
         seen = ratio.seen(seen, ratio.predict(seen, np.zeros(len(seen), np.int8)))
         alike = seen[:, 0] == seen[:, 1]
-        settings = TreeSettings(trees=6, leaves=6, min_rows=2, learning_rate=0.6, threads=1)
-        ratio.rounds = [fit_trees(np.repeat(seen[alike], 20, 0), np.repeat(seen[~alike], 20, 0), settings, 1)]
+        settings = TreeSettings(trees=1, leaves=6, min_rows=2, learning_rate=0.3, threads=1)
+        own, other = np.repeat(seen[alike], 20, 0), np.repeat(seen[~alike], 20, 0)
+        # proposals are judged by the first rounds, then by the others: there are some of both
+        ratio.rounds = [fit_trees(own, other, settings, seed) for seed in range(1, EARLY + 5)]
     return table, view, ratio, symbols, positions
 
 
@@ -129,6 +131,16 @@ def test_chains_from_anywhere_reach_the_exact_law(predicted):
     assert distance(counts(chains, rows), law) < noise(law, CHAINS)
 
 
+def test_both_stages_of_acceptance_have_something_to_say():
+    _, view, ratio, rows, positions = setting()
+    seen = view.rows(rows, positions)
+    predicted = ratio.predict(seen, np.zeros(len(rows), np.int8))
+    early, late = ratio.early(seen, predicted), ratio.late(seen, rows, predicted)
+    assert early.std() > 0.1
+    assert late.std() > 0.1
+    np.testing.assert_allclose(early + late, ratio(seen, rows, predicted), rtol=1e-6)
+
+
 def test_codes_and_rows_stay_a_pair():
     """Given the row, the code of a chain follows its posterior also without drawing it anew."""
     table, view, ratio, rows, positions = setting()
@@ -156,6 +168,7 @@ def test_stored_energy_and_view_are_those_of_the_row(predicted):
     np.testing.assert_allclose(
         chains.energy, ratio(chains.view, chains.symbols, chains.predicted), rtol=1e-5, atol=1e-5
     )
+    np.testing.assert_allclose(chains.early, ratio.early(chains.view, chains.predicted), rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(chains.predicted, ratio.predict(chains.view, chains.folds))
 
 
