@@ -46,11 +46,12 @@ class Move:
 
 
 def moves(columns: int, target: int | None = None, repeats: int = 1) -> tuple[Move, ...]:
-    """The moves of one round: about eight columns at once, one, four, one, a new row, and the target by itself.
+    """The moves of one round: about eight columns at once, one, four, twelve, a new row, and the target by itself.
 
-    A change of half of fifty columns would nearly always be refused, so sizes are counts of columns, not shares.
+    A change of half of fifty columns would nearly always be refused, so sizes are counts of columns, not shares. Large
+    changes are refused by the first trees and cost little; per unit of time they change more than small ones.
     """
-    sizes = (8.0, 1.5, 4.0, 0.75)
+    sizes = (8.0, 1.5, 4.0, 12.0)
     usual = (*(Move(min(0.5, size / columns)) for size in sizes), Move(whole=True))
     return (usual if target is None else (*usual, Move(column=target))) * repeats
 
