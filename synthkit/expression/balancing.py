@@ -39,7 +39,7 @@ def class_sizes(data: ExpressionSet, space: ExpressionSpace) -> dict[str, int]:
     for name in space.labels:
         if name not in data.cells.columns:
             raise InputError(
-                f"there is no {unknown_name('column of cells', name, list(map(str, data.cells.columns)))}",
+                unknown_name("column of cells", name, map(str, data.cells.columns)),
                 remedy="Balance cells with the labels that the model was fitted with.",
             )
     names = [" / ".join(map(str, row)) for row in data.cells[list(space.labels)].itertuples(index=False)]

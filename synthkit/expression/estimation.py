@@ -271,7 +271,7 @@ def _donors(data: ExpressionSet, donor: str | None) -> np.ndarray | None:
         return None
     if donor not in data.cells.columns:
         raise InputError(
-            f"there is no {unknown_name('column of cells', donor, list(map(str, data.cells.columns)))}",
+            unknown_name("column of cells", donor, map(str, data.cells.columns)),
             remedy="Name a column of obs.",
         )
     missing = int(data.cells[donor].isna().sum())

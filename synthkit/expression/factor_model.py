@@ -121,8 +121,8 @@ class FactorModel:
         """Return values with the margins of their classes."""
         if self.margins is None:
             return values
-        sizes = np.exp(depths)[:, None] / RATE_TARGET
         if self._margins_of_logarithms:
+            sizes = np.exp(depths)[:, None] / RATE_TARGET
             values = np.log1p(values / sizes)
         restored = np.empty(values.shape, np.float32 if isinstance(self.margins, ValueRaking) else np.int64)
         for label in np.unique(wanted.classes):

@@ -115,7 +115,7 @@ class ExpressionDomain:
             return np.zeros(len(cells), np.int64)
         if self.label not in cells.columns:
             raise PrivacyError(
-                f"there is no {unknown_name('column of cells', self.label, list(map(str, cells.columns)))}",
+                unknown_name("column of cells", self.label, map(str, cells.columns)),
                 remedy="Name a column of obs.",
             )
         number = {name: at for at, name in enumerate(self.classes)}

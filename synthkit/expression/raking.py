@@ -83,11 +83,11 @@ class CountRaking:
         edges = count_edges(largest)
         own = np.stack([bin_shares(drawn[label], edges) for label in range(len(drawn))])
         aimed = np.empty_like(own)
-        everywhere = bin_shares(real, edges)
+        expected = np.broadcast_to(bin_shares(real, edges), own.shape) if pooled else own
         for label in range(len(drawn)):
-            rows = labels == label
-            n, expected = int(rows.sum()), everywhere if pooled else own[label]
-            aimed[label] = (n * bin_shares(real[np.flatnonzero(rows)], edges) + weight * expected) / (n + weight)
+            rows = np.flatnonzero(labels == label)
+            shares = bin_shares(real[rows], edges)
+            aimed[label] = (len(rows) * shares + weight * expected[label]) / (len(rows) + weight)
         return cls(edges, _cumulative(own), _cumulative(aimed))
 
     def restored(

@@ -78,7 +78,7 @@ class ExpressionSpace:
         for name in columns:
             if name not in data.cells.columns:
                 raise InputError(
-                    f"there is no {unknown_name('column of cells', name, list(map(str, data.cells.columns)))}",
+                    unknown_name("column of cells", name, map(str, data.cells.columns)),
                     remedy="Name a column of obs.",
                 )
             missing = int(data.cells[name].isna().sum())

@@ -253,7 +253,7 @@ class ChainSampler:
         # a proposal that is where its chain is needs no energy
         other = (proposal.symbols != chains.symbols) | (proposal.positions != chains.positions)
         rows = np.flatnonzero(other.any(axis=1) | (proposal.codes != chains.codes))
-        refused = len(rows)
+        asked = len(rows)
         early = self._ratio.early(proposal.view[rows], proposal.predicted[rows])
         kept = _accepted(early.astype(np.float64) - chains.early[rows], rng)
         rows, early = rows[kept], early[kept]
@@ -267,7 +267,7 @@ class ChainSampler:
         where[rows[kept]] = True
         proposal.early[rows], proposal.energy[rows] = found.early, found.energy
         chains.put(where, proposal)
-        return 1 - (refused - int(where.sum())) / n if n else 0.0
+        return 1 - (asked - int(where.sum())) / n if n else 0.0
 
     def _changed(self, chains: Chains, move: Move, rng: np.random.Generator) -> Chains:
         n, columns = chains.symbols.shape

@@ -32,7 +32,7 @@ from synthkit.gan.boosting import (
     fit_trees,
     log_odds,
 )
-from synthkit.gan.chains import Chains, ChainSampler, moves, systematic
+from synthkit.gan.chains import ChainSampler, moves, systematic
 from synthkit.gan.layout import Layout
 from synthkit.gan.margins import rake
 from synthkit.gan.prediction import TargetPredictor
@@ -40,6 +40,7 @@ from synthkit.gan.state import Tensors, Values
 from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
 
+_STATE = ("codes", "symbols", "positions", "energy", "folds")  # of the chains; all else follows from it
 _CLIP = 3.0
 _RISEN = 0.015  # rise of the averaged AUC that matters, if it is also more than noise
 _CLOSE = 0.03  # excess of the AUC over 0.5 that is not worth further rounds
@@ -268,27 +269,17 @@ class RefineStage:
 
     def snapshot(self) -> Tensors:
         """The chains, the tilts and the number of rounds that made them."""
-        chains = self.chains
-        return {
-            "codes": torch.from_numpy(chains.codes.copy()),
-            "symbols": torch.from_numpy(chains.symbols.copy()),
-            "positions": torch.from_numpy(chains.positions.copy()),
-            "energy": torch.from_numpy(chains.energy.copy()),
-            "folds": torch.from_numpy(chains.folds.copy()),
+        state = {name: torch.from_numpy(getattr(self.chains, name).copy()) for name in _STATE}
+        return state | {
             "tilts": torch.from_numpy(self.ratio.tilts.copy()),
             "rounds": torch.tensor(len(self.ratio.rounds)),
         }
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
         """Go back to a snapshot of this run; later rounds are forgotten."""
-        symbols, positions = weights["symbols"].numpy().copy(), weights["positions"].numpy().copy()
         self.ratio.rounds = self.ratio.rounds[: int(weights["rounds"])]
         self.ratio.tilts = weights["tilts"].numpy().copy()
-        view = self._view.rows(symbols, positions)
-        energy, folds = weights["energy"].numpy().copy(), weights["folds"].numpy().copy()
-        predicted = self.ratio.predict(view, folds)
-        early = self.ratio.early(view, predicted)
-        self.chains = Chains(weights["codes"].numpy().copy(), symbols, positions, view, predicted, energy, early, folds)
+        self.chains = self._sampler.resume(*(weights[name].numpy().copy() for name in _STATE))
         self._proposed = None
 
     def state(self) -> tuple[Values, Tensors]:
