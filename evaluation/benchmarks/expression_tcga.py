@@ -55,7 +55,9 @@ def main() -> None:
         real = use(train, held_out, seed)
         for name in MODELS:
             began = time.monotonic()
-            model = ExpressionGAN(name, random_state=seed, time_budget=options.time_budget, verbose=False)
+            model = ExpressionGAN(
+                name, fewest_cells=1, random_state=seed, time_budget=options.time_budget, verbose=False
+            )
             model.fit(train, label=LABELS)
             seconds = time.monotonic() - began
             made = model.sample(len(train), random_state=seed)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synthkit.cli.expression_options import ExpressionOptions
 
 CELLS: dict[str, str] = dict.fromkeys(
-    ("model_name", "label", "donor", "covariates", "genes", "factors", "loadings"), "expression"
+    ("model_name", "label", "donor", "covariates", "genes", "fewest_cells", "factors", "loadings"), "expression"
 )
 """Parameters of ``fit`` beside those of reading that are for gene expression, for `refuse_options`."""
 SHARED = ("steps", "classes", "step_batch")
@@ -40,6 +40,7 @@ class ExpressionFitOptions:
     donor: str | None
     covariates: tuple[str, ...]
     genes: str
+    fewest_cells: int | None
     factors: int | None
     loadings: str | None
     classes: str | None
@@ -83,6 +84,7 @@ def fit_cells(
         factors="auto" if options.factors is None else options.factors,
         loss=options.loss or "wgan-gp",
         genes=options.genes,
+        **({} if options.fewest_cells is None else {"fewest_cells": options.fewest_cells}),
         steps="auto" if options.steps is None else options.steps,
         time_budget=options.time_budget,
         random_state=options.seed,

@@ -122,6 +122,9 @@ _TIME = {"table": "2m", "scans": "10m", "expression": "5m"}
 @click.option(
     "--genes", default="all", show_default=True, metavar="all|hvg:N", help="Gene expression: all, or the most variable."
 )
+@click.option(
+    "--fewest-cells", type=click.IntRange(min=1), help="Gene expression: cells that a type must have.  [default: 3]"
+)
 @click.option("--factors", type=click.IntRange(min=1), help="Gene expression: latent dimensions of cwgan.")
 @click.option(
     "--loadings",
@@ -166,6 +169,7 @@ def command(
     donor: str | None,
     covariates: tuple[str, ...],
     genes: str,
+    fewest_cells: int | None,
     factors: int | None,
     loadings: str | None,
     ledger: Path | None,
@@ -208,6 +212,7 @@ def command(
             donor=donor,
             covariates=covariates,
             genes=genes,
+            fewest_cells=fewest_cells,
             factors=factors,
             loadings=loadings,
             classes=classes,

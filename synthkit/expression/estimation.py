@@ -28,7 +28,7 @@ from synthkit.gan.losses import LOSSES
 from synthkit.gan.running import seed_for, trainer_for
 from synthkit.gan.trainer import Trainer
 from synthkit.io.expression_set import ExpressionSet
-from synthkit.phrases import counted
+from synthkit.phrases import counted, some_named
 from synthkit.random import RandomSource
 
 FEWEST_CELLS = 20
@@ -83,6 +83,9 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         value = settings[name]
         if value != "auto" and not (is_whole(value) and value > 0):
             raise InputError(f"{name} is {value!r}, expected a whole number above 0 or 'auto'", remedy="Give one.")
+    fewest = settings["fewest_cells"]
+    if not (is_whole(fewest) and fewest > 0):
+        raise InputError(f"fewest_cells is {fewest!r}, expected a whole number above 0", remedy="Give for example 3.")
     genes_wanted(settings["genes"])
 
 
@@ -186,6 +189,14 @@ def fit_openly(
     }
     counts = dict(zip(space.class_names, map(int, space.class_counts), strict=True))
     if columns.labels:
+        few = [f"{name} ({n})" for name, n in counts.items() if n < settings["fewest_cells"]]
+        if few:
+            raise DataError(
+                f"{' / '.join(columns.labels)!r} has {counted(len(few), 'type')} with fewer than "
+                f"{settings['fewest_cells']} cells: {some_named(few)}",
+                remedy="Merge them with others, leave them out, or fit with fewest_cells=1 "
+                "(synthkit fit --fewest-cells 1).",
+            )
         report["classes"] = counts
         report["rare_classes"] = [name for name, n in counts.items() if n < RARE]
     if space.batch is not None:

@@ -48,6 +48,9 @@ class ExpressionGAN(Synthesizer[FittedExpression]):
         Of the game: "wgan-gp", "relativistic", "wgan" or "vanilla".
     genes : str
         "all", or "hvg:2000" for the most variable ones; only these are drawn then.
+    fewest_cells : int
+        Cells that a class must have: a class of two is nearly its cells, and what is drawn of it nearly repeats them.
+        With 1 every class is learned.
     steps : int or "auto"
         Length of the game.
     time_budget : str, float or None
@@ -104,6 +107,7 @@ class ExpressionGAN(Synthesizer[FittedExpression]):
         factors: int | Literal["auto"] = "auto",
         loss: str = "wgan-gp",
         genes: str = "all",
+        fewest_cells: int = 3,
         steps: int | Literal["auto"] = "auto",
         time_budget: str | float | None = "5m",
         random_state: int | None = None,
@@ -121,6 +125,7 @@ class ExpressionGAN(Synthesizer[FittedExpression]):
         self.factors = factors
         self.loss = loss
         self.genes = genes
+        self.fewest_cells = fewest_cells
         self.steps = steps
         self.time_budget = time_budget
         self.random_state = random_state

@@ -27,6 +27,7 @@ from synthkit.io.expression_set import ExpressionSet
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ("--model", "cwgan", "--steps", "2", "--seed", "0", "--quiet")
+ALL = ("--fewest-cells", "1")  # one type has two cells
 N, GENES = 70, 16
 
 
@@ -61,7 +62,7 @@ def h5ad(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(h5ad: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "m.synth"
-    words = ["fit", str(h5ad), "-o", str(path), *QUICK, "--label", "cell_type", "--batch", "plate"]
+    words = ["fit", str(h5ad), "-o", str(path), *QUICK, "--label", "cell_type", *ALL, "--batch", "plate"]
     assert run([*words, "--donor", "donor"]) == 0
     return path
 
@@ -92,7 +93,7 @@ class TestFit:
         assert gan.genes_["gene_symbols"].tolist() == tiny().genes["gene_symbols"].tolist()
 
     def test_says_what_it_did(self, h5ad: Path, tmp_path: Path, capsys: Capture) -> None:
-        words = ["fit", str(h5ad), "-o", str(tmp_path / "m.synth"), "--model", "nb", "--label", "cell_type"]
+        words = ["fit", str(h5ad), "-o", str(tmp_path / "m.synth"), "--model", "nb", "--label", "cell_type", *ALL]
         assert run([*words, "--genes", "hvg:9", "--seed", "0"]) == 0
         out, err = capsys.readouterr()
         said = " ".join(out.split())
@@ -102,7 +103,18 @@ class TestFit:
         assert "the values are counts" in err
 
     def test_the_same_seed_draws_the_same(self, h5ad: Path, model: Path, tmp_path: Path) -> None:
-        words = ["fit", str(h5ad), "-o", str(tmp_path / "m.synth"), *QUICK, "--label", "cell_type", "--batch", "plate"]
+        words = [
+            "fit",
+            str(h5ad),
+            "-o",
+            str(tmp_path / "m.synth"),
+            *QUICK,
+            "--label",
+            "cell_type",
+            *ALL,
+            "--batch",
+            "plate",
+        ]
         assert run([*words, "--donor", "donor"]) == 0
         one, two = (load(path).sample(9, random_state=1) for path in (model, tmp_path / "m.synth"))
         np.testing.assert_array_equal(dense(one), dense(two))
@@ -112,7 +124,7 @@ class TestFit:
         pd.DataFrame(dense(data).T, data.genes.index, data.cells.index).to_csv(tmp_path / "x.csv")
         data.cells.to_csv(tmp_path / "labels.csv", index_label="cell")
         words = ["fit", str(tmp_path / "x.csv"), "-o", str(tmp_path / "m.synth"), "--measure", "counts", "--quiet"]
-        words += ["--cells", str(tmp_path / "labels.csv"), "--label", "cell_type", "--covariate", "n_counts"]
+        words += ["--cells", str(tmp_path / "labels.csv"), "--label", "cell_type", *ALL, "--covariate", "n_counts"]
         assert run([*words, "--model", "nb", "--seed", "0"]) == 0
         gan = load(tmp_path / "m.synth")
         assert gan.report_["cells"] == N  # genes lay in rows
@@ -134,6 +146,8 @@ class TestFit:
             (["--time-budget", "soon"], ["'soon' is not a duration"]),
             (["--device", "cuda:99"], ["cuda:99"]),
             (["--label", "cell_typ"], ["did you mean 'cell_type'"]),
+            (["--label", "cell_type"], ["has 1 type with fewer than 3 cells: 'pDC (2)'", "--fewest-cells 1"]),
+            (["--label", "cell_type", "--fewest-cells", "0"], ["0 is not in the range"]),
             (["--batch", "3x"], ["'3x'"]),
             (["--donor", "patient"], ["'patient'"]),
             (["--covariate", "donor"], ["expected numbers"]),
@@ -382,7 +396,19 @@ class TestBalance:
 
 
 class TestInterruption:
-    WORDS = ("--model", "cwgan", "--steps", "1000000", "--time-budget", "5m", "--label", "cell_type", "--seed", "0")
+    WORDS = (
+        "--model",
+        "cwgan",
+        "--steps",
+        "1000000",
+        "--time-budget",
+        "5m",
+        "--label",
+        "cell_type",
+        *ALL,
+        "--seed",
+        "0",
+    )
 
     def test_ctrl_c_keeps_what_there_is_and_resume_goes_on(self, h5ad: Path, tmp_path: Path) -> None:
         out, log = tmp_path / "m.synth", tmp_path / "log.jsonl"

@@ -164,6 +164,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("settings", "said"),
         [
+            ({"fewest_cells": 0}, "fewest_cells is 0, expected a whole number above 0"),
             ({"model": "cwgam"}, "unknown model 'cwgam'.*did you mean 'cwgan'"),
             ({"loss": "hinge"}, "unknown loss 'hinge'"),
             ({"genes": "hvg:0"}, "expected 'all' or 'hvg:N'"),
@@ -228,9 +229,11 @@ class TestBadInput:
             ExpressionGAN("nb", **QUICK).fit(np.ones((30, 4)))
 
 
-def test_a_class_of_two_cells_is_learned_and_told(cells: ExpressionSet) -> None:
+def test_a_class_of_two_cells_is_refused_or_learned_and_told(cells: ExpressionSet) -> None:
     known = cells.cells.assign(type=["rare"] * 2 + ["usual"] * 118)
-    found = ExpressionGAN("cwgan", **QUICK).fit(replace(cells, cells=known), label="type")
+    with pytest.raises(DataError, match=r"^'type' has 1 type with fewer than 3 cells: 'rare \(2\)'.*fewest_cells=1"):
+        ExpressionGAN("cwgan", **QUICK).fit(replace(cells, cells=known), label="type")
+    found = ExpressionGAN("cwgan", fewest_cells=1, **QUICK).fit(replace(cells, cells=known), label="type")
     assert found.report_["rare_classes"] == ["rare"]
     drawn = found.sample(200, where={"type": "rare"}, random_state=0)
     assert len(np.unique(dense(drawn), axis=0)) > 190
