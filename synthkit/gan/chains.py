@@ -24,6 +24,8 @@ from synthkit.gan.boosting import FOLDS, BoostedRatio, Floats, Folds, Symbols, T
 from synthkit.gan.table import Array, Codes, CodeTable
 
 Intervals = Mapping[int, tuple[Array, Array]]
+SPARE = 1.25
+"""Chains that are moved for each row that is handed out, so that margins can be met by choice."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,11 @@ class Chains:
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Copies of some chains, in the given order."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Chains]) -> Self:
+        """Chains one after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def put(self, where: NDArray[np.bool_], other: Chains) -> None:
         """Overwrite the chains in ``where`` with the same chains of ``other``."""
@@ -172,6 +179,11 @@ class ChainSampler:
         predicted = self._ratio.predict(view, folds)
         early = self._ratio.early(view, predicted)
         return Chains(codes, symbols, positions, view, predicted, energy + self._chance(predicted), early, folds)
+
+    def unconditional(self, chains: Chains) -> Floats:
+        """The energy that the chains have without conditions, as `resume` takes it, ``[n]``."""
+        found: Floats = chains.energy - self._chance(chains.predicted)
+        return found
 
     def _late(self, chains: Chains) -> Floats:
         """All of the energy but what the first rounds say, ``[n]``."""

@@ -1,9 +1,10 @@
 """Refinement: generated rows are moved by a boosted density ratio until trees can hardly tell them from real ones.
 
 Each round fits a few boosted trees between real rows and the chains as they are (the held-out two-sample AUC of these
-trees is the score), adds their log-odds to the energy, resamples the chains by the change (sequential Monte Carlo, Del
-Moral 2006) and moves them by Metropolis-Hastings. The chains persist from round to round, as in persistent contrastive
-divergence (Tieleman 2008). A small tilt per symbol keeps the margins in place.
+trees is the score), adds their log-odds to the energy and moves the chains by Metropolis-Hastings. The chains persist
+from round to round, as in persistent contrastive divergence (Tieleman 2008). In the first rounds, which change most,
+they are also resampled by the change (sequential Monte Carlo, Del Moral 2006); later that would fill the table with
+near-copies of a few chains, faster than moves can part them. A small tilt per symbol keeps the margins in place.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ from synthkit.gan.boosting import (
 )
 from synthkit.gan.chains import ChainSampler, moves, systematic
 from synthkit.gan.layout import Layout
-from synthkit.gan.margins import rake
 from synthkit.gan.prediction import TargetPredictor
 from synthkit.gan.state import Tensors, Values
 from synthkit.gan.table import CodeTable
@@ -56,7 +56,9 @@ class RefineSettings:
         After so many the refinement ends if the held-out AUC is close to 0.5 or the target is drawn from its
         prediction, and at the latest after so many; the trainer stops earlier when the AUC stops falling.
     chains
-        At most so many persistent chains.
+        So many persistent chains at first.
+    grown
+        At least so many from two thirds of ``rounds`` on.
     real_rows
         At most so many real rows, others in each round, are shown to the trees.
     held_out_share
@@ -65,8 +67,6 @@ class RefineSettings:
         Step of the tilt of every symbol towards its share in the data, per round.
     recode
         Share of the chains whose code is drawn anew before the moves of a round.
-    repeats
-        How often the moves of a round are repeated.
     focus, focus_every
         Every so many rounds the trees may split on a target that is drawn from its prediction, or weigh splits on one
         that is only predicted by ``focus``.
@@ -76,12 +76,12 @@ class RefineSettings:
 
     rounds: int = 32
     most_rounds: int = 40
-    chains: int = 40_000
+    chains: int = 1_000
+    grown: int = 1_000
     real_rows: int = 40_000
     held_out_share: float = 0.1
     margins: float = 0.2
     recode: float = 0.3
-    repeats: int = 1
     focus: float = 3.0
     focus_every: int = 3
     trees: TreeSettings = field(default_factory=TreeSettings)
@@ -138,9 +138,8 @@ class RefineStage:
         self._real = self._seen(real, folds)
         self._held = self._seen(held, self._rng.integers(0, FOLDS, len(held), dtype=np.int8))
         self._sampler = ChainSampler(table, self._view, self.ratio)
-        count = min(max(len(symbols), 1_000), settings.chains)
-        self.chains = self._sampler.start(count, self._rng)
-        self._moves = moves(len(layout.sizes), target, settings.repeats)
+        self.chains = self._sampler.start(settings.chains, self._rng)
+        self._moves = moves(len(layout.sizes), target)
         self._proposed: tuple[lightgbm.Booster, Floats, float] | None = None
         self._scale = 1.0
         self._distance = math.nan
@@ -196,7 +195,7 @@ class RefineStage:
         return self._propose()[2]
 
     def step(self, index: int) -> Mapping[str, float]:
-        """Add the proposed trees to the energy, resample the chains by the change and move them."""
+        """Add the proposed trees to the energy, resample the chains by the change if it is early, and move them."""
         settings, rng, chains = self._settings, self._rng, self.chains
         trees, odds, auc = self._propose()
         self._proposed = None
@@ -207,10 +206,21 @@ class RefineStage:
         self.ratio.tilts += tilt
         change = odds + tilt[chains.symbols + self._layout.offsets[:-1]].sum(axis=1)
         chains.energy = chains.energy + change
-        weights = np.exp(np.clip(change.astype(np.float64), -_CLIP, _CLIP))
-        self.chains = chains.take(systematic(weights, len(chains), rng))
+        done = len(self.ratio.rounds)
+        if done <= settings.rounds // 3:
+            weights = np.exp(np.clip(change.astype(np.float64), -_CLIP, _CLIP))
+            self.chains = chains.take(systematic(weights, len(chains), rng))
+        if done >= 2 * settings.rounds // 3:
+            self._grow()
         accepted = self._sampler.settle(self.chains, self._moves, rng, recode=settings.recode)
         return {"auc": auc, "accepted": accepted}
+
+    def _grow(self) -> None:
+        """Bring the chains to the number that is to be kept; copies part in the rounds that are left."""
+        have, wanted = len(self.chains), self._settings.grown
+        if have < wanted:
+            copies = [self._rng.permutation(have) for _ in range(-(-(wanted - have) // have))]
+            self.chains = self.chains.take(np.concatenate([np.arange(have), *copies])[:wanted])
 
     def _margin_tilt(self, odds: Floats) -> Floats:
         """What is left between the margins of the data and of the chains after the trees' reweighting, damped."""
@@ -229,12 +239,12 @@ class RefineStage:
     def complete(self) -> bool:
         """Whether more rounds are not worth their time.
 
-        From half of ``rounds`` on the held-out AUC has to be within half a standard error of 0.5 (Hanley and McNeil
-        1982), after all of them it is enough that it is close.
+        From three quarters of ``rounds`` on the held-out AUC has to be within half a standard error of 0.5 (Hanley and
+        McNeil 1982), after all of them it is enough that it is close.
         """
         settings, done = self._settings, len(self.ratio.rounds)
         wanted = _CLOSE if done >= settings.rounds else 0.5 * self._error
-        return 2 * done >= settings.rounds and self._distance < wanted
+        return 4 * done >= 3 * settings.rounds and self._distance < wanted
 
     @property
     def _error(self) -> float:
@@ -242,15 +252,11 @@ class RefineStage:
         unseen = max(1, round(len(self.chains) * self._settings.held_out_share))
         return math.sqrt((1 / max(len(self._held), 1) + 1 / unseen) / 12)
 
-    def finish(self, sweeps: int = 3) -> None:
-        """Let the chains settle under the final energy, then rake them to the margins of the data.
-
-        Raking (iterative proportional fitting, Deming and Stephan 1940) reweights the chains to every one-way margin
-        in turn; systematic resampling turns weights into rows.
-        """
-        self._sampler.settle(self.chains, self._moves, self._rng, recode=1.0)
-        weights = rake(self.chains.symbols, self._layout, sweeps)
-        self.chains = self.chains.take(systematic(weights, len(self.chains), self._rng))
+    def finish(self, sweeps: int = 2) -> None:
+        """Let the chains settle under the final energy; as many as are to be kept, if the rounds ended before that."""
+        self._grow()
+        for _ in range(sweeps):
+            self._sampler.settle(self.chains, self._moves, self._rng, recode=1.0)
 
     # -- the rest of the Stage protocol -------------------------------------------------------------------------------
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.gan.boosting import BoostedRatio, TreeView
-from synthkit.gan.chains import Chains, ChainSampler, moves, refreshing, systematic, systematic_subset
+from synthkit.gan.chains import SPARE, Chains, ChainSampler, moves, systematic, systematic_subset
 from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.layout import Layout
 from synthkit.gan.margins import rake
 from synthkit.gan.network import NetworkGenerator
+from synthkit.gan.population import Particles, Population
 from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
 from synthkit.tables.conditions import AllowedSymbols
@@ -27,19 +28,7 @@ Positions = NDArray[np.float32]
 
 BATCH = 16_384
 _POOL = 3  # rows drawn for each row kept when a condition has too few chains
-_SPARE = 1.25  # rows drawn for each row kept, so that margins can be met by choice
 _ENOUGH = 400  # chains that satisfy a condition, from which more rows can be grown
-
-
-@dataclass(frozen=True)
-class Particles:
-    """Chains as the refinement left them: synthetic rows that further ones are grown from."""
-
-    codes: NDArray[np.int64]
-    symbols: Symbols
-    positions: Positions
-    energy: NDArray[np.float32]
-    folds: NDArray[np.int8]
 
 
 @dataclass
@@ -163,25 +152,16 @@ class FittedTable:
         intervals = {column: (one.low, one.high) for column, one in given.items()}
         sampler = ChainSampler(table, TreeView(self.layout), ratio, allowed, intervals)
         rows = np.flatnonzero(_satisfied(particles, given))
-        waiting = np.zeros(0, np.int64)
+        population = Population(particles.take(rows), sampler, rng, conditional=bool(given))
         for m in sizes:
             if len(rows) < _ENOUGH and (given or not len(rows)):
                 chains = self._grown(m, sampler, rng)
-                yield chains.symbols, _positions(chains.symbols, given, rng, chains.positions)
-                continue
-            pool = m if given else round(m * _SPARE)
-            while len(waiting) < pool:
-                waiting = np.concatenate([waiting, rng.permutation(rows)])
-            picked, waiting = waiting[:pool], waiting[pool:]
-            symbols, positions = particles.symbols[picked], particles.positions[picked]
-            # the codes of the chains were drawn without the condition
-            codes = sampler.recode(symbols, rng) if given else particles.codes[picked]
-            chains = sampler.resume(codes, symbols, positions, particles.energy[picked], particles.folds[picked])
-            sampler.settle(chains, refreshing(symbols.shape[1]), rng)
-            if pool > m:
-                # different chains whose one-way margins are closer to the data's than those of a plain draw
-                weights = rake(chains.symbols, self.layout, 2)
-                chains = chains.take(rng.permutation(systematic_subset(weights, m, rng)))
+            else:
+                chains = population.moved(m if given else round(m * SPARE))
+                if len(chains) > m:
+                    # different chains whose one-way margins are closer to the data's than those of a plain draw
+                    weights = rake(chains.symbols, self.layout, 2)
+                    chains = chains.take(rng.permutation(systematic_subset(weights, m, rng)))
             yield chains.symbols, _positions(chains.symbols, given, rng, chains.positions)
 
     def _grown(self, m: int, sampler: ChainSampler, rng: np.random.Generator) -> Chains:

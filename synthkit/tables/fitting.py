@@ -17,20 +17,29 @@ from synthkit.gan.features import FeatureMap
 from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.layout import Layout
 from synthkit.gan.network import NetworkGenerator
+from synthkit.gan.population import Particles
 from synthkit.gan.refine import RefineSettings, RefineStage, two_sample_auc
 from synthkit.gan.stage import StageReport
 from synthkit.gan.table import CodeTable
 from synthkit.gan.trainer import Trainer
 from synthkit.random import RandomSource
 from synthkit.tables.encoder import Encoded, TableEncoder
-from synthkit.tables.fitted import FittedTable, Particles
+from synthkit.tables.fitted import FittedTable
 from synthkit.tables.nearest import nearest_record_share
-from synthkit.tables.plan import SMALL, FitPlan, code_counts, code_settings, fewest_codes, tree_leaves, tree_rate
+from synthkit.tables.plan import (
+    SMALL,
+    FitPlan,
+    chain_counts,
+    code_counts,
+    code_settings,
+    fewest_codes,
+    tree_leaves,
+    tree_rate,
+)
 
 _REFINABLE = 200  # rows below which trees find nothing that is not chance
 _WIDE = 30  # columns
 _CLEARLY = 0.05  # fall of the two-sample AUC for which the adversary is kept
-_CELLS = 600_000  # chains times columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,14 +207,16 @@ class TableFit:
             self.report["refinement"] = "off" if not self.plan.refine else f"not tried with {n} rows"
             self._report_nearest(fitted)
             return
-        # many columns need many small moves; on large tables they would cost more than they bring
+        # many columns need many rounds; on large tables they would cost more than they bring
         large = n >= 2 * SMALL
-        wide = len(self.layout.sizes) > _WIDE
         raw = float(self.report["two_sample_auc_raw"])
+        columns = len(self.layout.sizes)
+        wide = columns > _WIDE
+        first, grown = chain_counts(n + len(held), columns)
         settings = RefineSettings(
             rounds=(40 if wide else 32) if large else (72 if wide else 48),
-            repeats=2 if wide and not large else 1,
-            chains=min(30_000, max(1_000, _CELLS // len(self.layout.sizes))),
+            chains=first,
+            grown=grown,
             trees=TreeSettings(leaves=tree_leaves(n, raw), learning_rate=tree_rate(raw)),
         )
         stage = RefineStage(

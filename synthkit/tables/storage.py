@@ -14,10 +14,11 @@ from synthkit.gan.boosting import BoostedRatio
 from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.layout import Layout
 from synthkit.gan.network import NetworkGenerator
+from synthkit.gan.population import Particles
 from synthkit.gan.prediction import TargetPredictor
 from synthkit.gan.table import CodeTable
 from synthkit.tables.encoder import TableEncoder
-from synthkit.tables.fitted import FittedTable, Particles
+from synthkit.tables.fitted import FittedTable
 
 KIND = "table"
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,8 @@ from small_tables import related_rows
 from synthkit.errors import ModelFileError
 from synthkit.gan.boosting import BoostedRatio, TreeSettings, TreeView, available_threads
 from synthkit.gan.layout import Layout
-from synthkit.gan.refine import RefineSettings, RefineStage, rake, two_sample_auc
+from synthkit.gan.margins import rake
+from synthkit.gan.refine import RefineSettings, RefineStage, two_sample_auc
 from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
 
@@ -20,11 +23,11 @@ def independent_codes(layout):
     return CodeTable(np.log(layout.share + 1e-6)[None].astype(np.float32), np.zeros(1), layout.sizes.tolist())
 
 
-def make(rows=1_600, target=None, seed=1):
+def make(rows=1_600, target=None, seed=1, settings=SETTINGS):
     layout, symbols, positions = related_rows(rows)
     held = rows // 4
     own = symbols[held:], positions[held:], symbols[:held], positions[:held]
-    return layout, RefineStage(independent_codes(layout), layout, *own, SETTINGS, RandomSource(seed), target)
+    return layout, RefineStage(independent_codes(layout), layout, *own, settings, RandomSource(seed), target)
 
 
 def auc(layout, fake, seed=9):
@@ -152,12 +155,38 @@ def test_raking_survives_symbols_that_are_not_there():
     assert (weights > 0).all()
 
 
-def test_finishing_leaves_margins_close_to_the_data():
-    layout, stage = make()
-    for index in range(3):
+def test_tilts_lead_the_margins_to_the_data():
+    layout, stage = make(settings=replace(SETTINGS, chains=6_000))
+    for index in range(SETTINGS.rounds):
         stage.step(index)
-    stage.finish()
     assert np.abs(margins(stage.chains.symbols, layout) - layout.share).max() < 0.02
+    stage.finish()
+    assert np.abs(margins(stage.chains.symbols, layout) - layout.share).max() < 0.04
+
+
+@pytest.mark.parametrize("rounds", [1, 4, 6], ids=["before", "when", "after"])
+def test_chains_are_as_many_as_asked_for_in_the_end(rounds):
+    layout, stage = make(settings=replace(SETTINGS, grown=2_300))
+    for index in range(rounds):
+        stage.step(index)
+    assert len(stage.chains) == (1_000 if rounds < 4 else 2_300)
+    stage.finish()
+    chains = stage.chains
+    assert len(chains) == 2_300
+    np.testing.assert_allclose(chains.energy, stage.ratio(chains.view, chains.symbols, chains.predicted), atol=1e-4)
+    assert auc(layout, (chains.symbols, chains.positions)) < 0.9
+
+
+def test_chains_are_resampled_in_the_first_third_of_the_rounds_only():
+    _, stage = make(800)
+    stage.chains.folds = np.arange(len(stage.chains))  # stays with a chain, whatever happens to its row
+    different = []
+    for index in range(SETTINGS.rounds):
+        stage.step(index)
+        different.append(len(np.unique(stage.chains.folds)))
+    assert different[0] < 1_000
+    assert different[1] < different[0]
+    assert len(set(different[1:])) == 1
 
 
 # ------------------------------------------------------------------------------------------------- the two-sample test
@@ -234,11 +263,13 @@ def test_threads_follow_the_environment(monkeypatch, asked, most):
 # ---------- when it ends, and when the trees see the target
 
 
-def test_it_does_not_end_before_half_of_its_rounds_and_then_only_very_close():
+def test_it_does_not_end_before_three_quarters_of_its_rounds_and_then_only_very_close():
     _, stage = make(800)
     stage._distance = 0.0
     assert not stage.complete
-    stage.ratio.rounds = [None] * (SETTINGS.rounds // 2)
+    stage.ratio.rounds = [None] * (3 * SETTINGS.rounds // 4)
+    assert not stage.complete
+    stage.ratio.rounds.append(None)
     assert stage.complete
     stage._distance = 0.025
     assert not stage.complete

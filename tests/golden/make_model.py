@@ -15,7 +15,7 @@ import pandas as pd
 
 from synthkit import TableGAN
 from synthkit.archive import FORMAT_VERSION
-from synthkit.tables.fitted import Particles
+from synthkit.gan.population import Particles
 
 HERE = Path(__file__).parent
 
