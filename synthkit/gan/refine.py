@@ -58,7 +58,7 @@ class RefineSettings:
     chains
         So many persistent chains at first.
     grown
-        At least so many from two thirds of ``rounds`` on.
+        At least so many after a third of ``rounds``.
     real_rows
         At most so many real rows, others in each round, are shown to the trees.
     held_out_share
@@ -154,15 +154,17 @@ class RefineStage:
         """Trees between real rows and the chains as they are, their log-odds for the chains, and their held-out AUC."""
         if self._proposed is None:
             settings, rng = self._settings, self._rng
-            order = rng.permutation(len(self.chains))
-            unseen = order[: max(1, round(len(order) * settings.held_out_share))]
-            seen = order[len(unseen) :]
+            # copies that were made to grow are seen together or not at all: else trees would know the unseen ones
+            families = np.arange(len(self.chains)) % min(len(self.chains), settings.chains)
+            order = rng.permutation(int(families.max()) + 1)
+            hidden = np.isin(families, order[: max(1, round(len(order) * settings.held_out_share))])
+            unseen, seen = np.flatnonzero(hidden), np.flatnonzero(~hidden)
             fake = self.ratio.seen(self.chains.view, self.chains.predicted)
             round_seed = (self._seed + len(self.ratio.rounds)) % 2**31
             real = self._real
             if len(real) > settings.real_rows:
                 real = real[np.sort(rng.permutation(len(real))[: settings.real_rows])]
-            trees = fit_trees(real, fake[np.sort(seen)], settings.trees, round_seed, self._focus())
+            trees = fit_trees(real, fake[seen], settings.trees, round_seed, self._focus())
             odds = log_odds(trees, fake, settings.trees.threads)
             held = log_odds(trees, self._held, settings.trees.threads)
             labels = np.concatenate([np.ones(len(held)), np.zeros(len(unseen))])
@@ -206,11 +208,10 @@ class RefineStage:
         self.ratio.tilts += tilt
         change = odds + tilt[chains.symbols + self._layout.offsets[:-1]].sum(axis=1)
         chains.energy = chains.energy + change
-        done = len(self.ratio.rounds)
-        if done <= settings.rounds // 3:
+        if len(self.ratio.rounds) <= settings.rounds // 3:
             weights = np.exp(np.clip(change.astype(np.float64), -_CLIP, _CLIP))
             self.chains = chains.take(systematic(weights, len(chains), rng))
-        if done >= 2 * settings.rounds // 3:
+        else:
             self._grow()
         accepted = self._sampler.settle(self.chains, self._moves, rng, recode=settings.recode)
         return {"auc": auc, "accepted": accepted}
@@ -219,8 +220,7 @@ class RefineStage:
         """Bring the chains to the number that is to be kept; copies part in the rounds that are left."""
         have, wanted = len(self.chains), self._settings.grown
         if have < wanted:
-            copies = [self._rng.permutation(have) for _ in range(-(-(wanted - have) // have))]
-            self.chains = self.chains.take(np.concatenate([np.arange(have), *copies])[:wanted])
+            self.chains = self.chains.take(np.arange(wanted) % have)
 
     def _margin_tilt(self, odds: Floats) -> Floats:
         """What is left between the margins of the data and of the chains after the trees' reweighting, damped."""

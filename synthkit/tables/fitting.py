@@ -239,7 +239,7 @@ class TableFit:
         auc = two_sample_auc(
             self.layout,
             (training.symbols, training.positions),
-            (chains.symbols, chains.positions),
+            (chains.symbols[:first], chains.positions[:first]),  # without the copies of them
             self.random.child("two-sample").numpy("rows"),
         )
         self.report["two_sample_auc_refined"] = auc

@@ -22,7 +22,7 @@ ADVERSARY = ("auto", "on", "off")
 SMALL = 10_000  # rows below which the number of codes is chosen by held-out likelihood
 _TINY = 2_000  # rows below which no number of codes is preferred to another without evidence
 _FEWEST_CHAINS = 1_000
-_CHAINS = (20_000, 450_000), (50_000, 2_000_000)  # at most so many, and cells of them, at first and when they end
+_CHAINS = (20_000, 450_000), (40_000, 1_000_000)  # at most so many, and cells of them, at first and when they end
 _FAR = 0.75  # two-sample AUC of the codes from which larger trees and steps pay
 
 
@@ -102,8 +102,8 @@ def chain_counts(rows: int, columns: int) -> tuple[int, int]:
     """Chains of the refinement, at first and when it ends.
 
     No two rows of a synthetic table as large as the real one should come from the same chain: where moves are mostly
-    refused they would be near-copies of each other. Of large tables most rounds are done with fewer chains, which
-    are copied in time for the copies to part.
+    refused they would be near-copies of each other. Large tables begin with fewer chains, which are copied in time for
+    the copies to part.
     """
     wanted = max(_FEWEST_CHAINS, math.ceil(SPARE * rows))
     first, last = (max(_FEWEST_CHAINS, min(most, cells // columns)) for most, cells in _CHAINS)

@@ -177,6 +177,16 @@ def test_chains_are_as_many_as_asked_for_in_the_end(rounds):
     assert auc(layout, (chains.symbols, chains.positions)) < 0.9
 
 
+def test_copies_do_not_give_away_chains_that_trees_have_not_seen():
+    """Copies of chains that do not move at all are told from real rows no better than their originals."""
+    settings = replace(SETTINGS, grown=4_000, trees=replace(SETTINGS.trees, trees=40, leaves=63, min_rows=2))
+    _, one = make(settings=settings)
+    _, other = make(settings=settings)
+    other._grow()
+    assert len(other.chains) == 4_000
+    assert other.auc == pytest.approx(one.auc, abs=0.03)
+
+
 def test_chains_are_resampled_in_the_first_third_of_the_rounds_only():
     _, stage = make(800)
     stage.chains.folds = np.arange(len(stage.chains))  # stays with a chain, whatever happens to its row
