@@ -22,7 +22,7 @@ ADVERSARY = ("auto", "on", "off")
 SMALL = 10_000  # rows below which the number of codes is chosen by held-out likelihood
 _TINY = 2_000  # rows below which no number of codes is preferred to another without evidence
 _FEWEST_CHAINS = 1_000
-_CHAINS = (20_000, 450_000), (40_000, 1_000_000)  # at most so many, and cells of them, at first and when they end
+_CHAINS = (20_000, 450_000), (30_000, 1_000_000)  # at most so many, and cells of them, at first and when they end
 _FAR = 0.75  # two-sample AUC of the codes from which larger trees and steps pay
 
 
