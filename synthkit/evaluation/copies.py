@@ -24,7 +24,7 @@ from synthkit.evaluation.view import CodedTable, TableView
 MOST_ROWS = 5000
 # Real rows that are searched for the nearest one; fewer for near copies where rows have more than 200 features.
 MOST_REFERENCE = 50_000
-_MOST_CELLS = 10_000_000
+MOST_CELLS = 10_000_000
 # The share of held-out rows that are near by definition.
 _NEAR = 0.01
 # Rows this near in the standardised view are the same row up to rounding of floats.
@@ -163,7 +163,7 @@ def near_copied_score(
         equal a training row.
     """
     n_features = max(1, view.linear(train.take(np.arange(1))).shape[1])
-    most_reference = max(most_rows, min(most_reference, _MOST_CELLS // n_features))
+    most_reference = max(most_rows, min(most_reference, MOST_CELLS // n_features))
     reference = view.linear(train.take(generator.permutation(len(train))[:most_reference]))
     held_out, distance = (
         _nearest(reference, view.linear(table.take(generator.permutation(len(table))[:most_rows])))[0]
@@ -172,30 +172,40 @@ def near_copied_score(
     return near_share(held_out, distance)
 
 
-def near_share(held_out: Floats, synthetic: Floats) -> Score:
-    """Return the share of distances below the first percentile of those of held-out rows.
+def near_share(
+    real: Floats,
+    synthetic: Floats,
+    *,
+    clusters: npt.NDArray[np.int64] | None = None,
+    reference: str = "held-out rows equal a training row",
+) -> Score:
+    """Return the share of distances of synthetic rows below the first percentile of those of real rows.
 
     Parameters
     ----------
-    held_out, synthetic
-        Distance of each row to its nearest training row, shape [rows].
+    real, synthetic
+        Distance of each row to its nearest other one, shape [rows].
+    clusters
+        Which synthetic rows share their fate, shape [rows]; None if none do.
+    reference
+        What real rows do at a distance of 0, for the note.
     """
 
-    def near(level: float) -> npt.NDArray[np.bool_]:
-        # This definition of the quantile is exceeded downwards by a new held-out row with that very probability.
-        threshold = float(np.quantile(held_out, level, method="weibull"))
-        return synthetic < max(threshold - _SAME, _SAME)
+    def near(level: float) -> tuple[float, float, float]:
+        # This definition of the quantile is exceeded downwards by a new real row with that very probability.
+        threshold = float(np.quantile(real, level, method="weibull"))
+        values = synthetic < max(threshold - _SAME, _SAME)
+        return mean_interval(values) if clusters is None else cell_interval(values, clusters)
 
     # The order statistics between which the true percentile lies.
-    n = len(held_out)
+    n = len(real)
     first, last = stats.binom.ppf([0.5 - LEVEL / 2, 0.5 + LEVEL / 2], n, _NEAR)
-    lowest, highest = first / (n + 1), (last + 1) / (n + 1)
-    value = float(near(_NEAR).mean())
-    low, high = mean_interval(near(lowest))[1], mean_interval(near(highest))[2]
+    value, low, high = near(_NEAR)[0], near(first / (n + 1))[1], near((last + 1) / (n + 1))[2]
     note = ""
-    if float(np.quantile(held_out, _NEAR, method="weibull")) < 2 * _SAME:
-        note = "a hundredth or more of the held-out rows equal a training row, so only equal rows count as near"
-    return Score(value, min(low, value), max(high, value), n=len(synthetic), direction="lower", note=note)
+    if float(np.quantile(real, _NEAR, method="weibull")) < 2 * _SAME:
+        note = f"a hundredth or more of the {reference}, so only equal rows count as near"
+    low, high = max(0.0, min(low, value)), min(1.0, max(high, value))
+    return Score(value, low, high, n=len(synthetic), direction="lower", note=note)
 
 
 def copied_score(train: CodedTable, synthetic: CodedTable) -> Score:
