@@ -24,8 +24,6 @@ from synthkit.gan.boosting import FOLDS, BoostedRatio, Floats, Folds, Symbols, T
 from synthkit.gan.table import Array, Codes, CodeTable
 
 Intervals = Mapping[int, tuple[Array, Array]]
-SPARE = 1.1
-"""Chains that are moved for each row that is handed out, so that margins can be met by choice."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from synthkit.gan.chains import Chains, ChainSampler, refreshing
 
 Integers = NDArray[np.int64]
 Symbols = NDArray[np.int32]
+SPARE = 1.25
+"""Chains for each row of the table, so that rows whose margins are close to the data's can be chosen among them."""
+_LEAST_SPARE = 1.1  # of a table with more rows than there can be chains
 _HALF = 0.5
 _MOST = 16
 
@@ -94,6 +97,11 @@ class Population:
         energy = sampler.unconditional(chains)
         self._particles.put(picked, Particles(chains.codes, chains.symbols, chains.positions, energy, chains.folds))
         return chains
+
+
+def spare(chains: int, rows: int | None) -> float:
+    """Chains that are moved for each row that is handed out, given their number and that of the rows of the table."""
+    return min(SPARE, max(_LEAST_SPARE, chains / rows if rows else 0.0))
 
 
 def moves_apart(same: float, chance: float) -> int:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ConditionError, InputError
 from synthkit.gan.boosting import BoostedRatio, TreeView
-from synthkit.gan.chains import SPARE, Chains, ChainSampler, moves, systematic, systematic_subset
+from synthkit.gan.chains import Chains, ChainSampler, moves, systematic, systematic_subset
 from synthkit.gan.kept_critic import KeptCritic
 from synthkit.gan.layout import Layout
 from synthkit.gan.margins import rake
 from synthkit.gan.network import NetworkGenerator
-from synthkit.gan.population import Particles, Population
+from synthkit.gan.population import Particles, Population, spare
 from synthkit.gan.table import CodeTable
 from synthkit.random import RandomSource
 from synthkit.tables.conditions import AllowedSymbols
@@ -152,12 +152,13 @@ class FittedTable:
         intervals = {column: (one.low, one.high) for column, one in given.items()}
         sampler = ChainSampler(table, TreeView(self.layout), ratio, allowed, intervals)
         rows = np.flatnonzero(_satisfied(particles, given))
+        more = spare(len(particles.codes), self.report.get("rows"))
         population = Population(particles.take(rows), sampler, rng, conditional=bool(given))
         for m in sizes:
             if len(rows) < _ENOUGH and (given or not len(rows)):
                 chains = self._grown(m, sampler, rng)
             else:
-                chains = population.moved(m if given else round(m * SPARE))
+                chains = population.moved(m if given else round(m * more))
                 if len(chains) > m:
                     # different chains whose one-way margins are closer to the data's than those of a plain draw
                     weights = rake(chains.symbols, self.layout, 2)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthkit.errors import InputError, unknown_name
-from synthkit.gan.chains import SPARE
 from synthkit.gan.codes import CodeSettings, LatentCodes
 from synthkit.gan.estimator import is_whole
 from synthkit.gan.losses import LOSSES
+from synthkit.gan.population import SPARE
 
 GENERATORS = ("codes", "network")
 ADVERSARY = ("auto", "on", "off")

@@ -9,7 +9,7 @@ from small_tables import distance, noise
 
 from synthkit.gan.boosting import BoostedRatio
 from synthkit.gan.chains import ChainSampler
-from synthkit.gan.population import Particles, Population, moves_apart
+from synthkit.gan.population import Particles, Population, moves_apart, spare
 
 
 def particles(chains):
@@ -125,3 +125,10 @@ def test_moves_are_repeated_until_half_is_kept(kept, chance):
 
 def test_rows_that_are_all_the_same_cannot_be_moved_apart():
     assert moves_apart(1.0, 1.0) == 1
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_spare_chains_are_a_tenth_to_a_quarter_and_a_quarter_where_there_are_as_many(chains, rows):
+    assert 1.1 <= spare(chains, rows) <= 1.25
+    assert spare(-(-5 * rows // 4), rows) == 1.25
+    assert spare(chains, None) == 1.1
