@@ -239,12 +239,12 @@ class RefineStage:
     def complete(self) -> bool:
         """Whether more rounds are not worth their time.
 
-        From three quarters of ``rounds`` on the held-out AUC has to be within half a standard error of 0.5 (Hanley and
-        McNeil 1982), after all of them it is enough that it is close.
+        From half of ``rounds`` on the held-out AUC has to be within half a standard error of 0.5 (Hanley and McNeil
+        1982), after all of them it is enough that it is close.
         """
         settings, done = self._settings, len(self.ratio.rounds)
         wanted = _CLOSE if done >= settings.rounds else 0.5 * self._error
-        return 4 * done >= 3 * settings.rounds and self._distance < wanted
+        return 2 * done >= settings.rounds and self._distance < wanted
 
     @property
     def _error(self) -> float:

@@ -273,13 +273,11 @@ def test_threads_follow_the_environment(monkeypatch, asked, most):
 # ---------- when it ends, and when the trees see the target
 
 
-def test_it_does_not_end_before_three_quarters_of_its_rounds_and_then_only_very_close():
+def test_it_does_not_end_before_half_of_its_rounds_and_then_only_very_close():
     _, stage = make(800)
     stage._distance = 0.0
     assert not stage.complete
-    stage.ratio.rounds = [None] * (3 * SETTINGS.rounds // 4)
-    assert not stage.complete
-    stage.ratio.rounds.append(None)
+    stage.ratio.rounds = [None] * (SETTINGS.rounds // 2)
     assert stage.complete
     stage._distance = 0.025
     assert not stage.complete
