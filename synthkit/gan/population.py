@@ -16,6 +16,7 @@ Symbols = NDArray[np.int32]
 SPARE = 1.25
 """Chains for each row of the table, so that rows whose margins are close to the data's can be chosen among them."""
 _LEAST_SPARE = 1.1  # of a table with more rows than there can be chains
+_MOST_SPARE = 2.0  # of a table so small that there are more chains than that
 _HALF = 0.5
 _MOST = 16
 
@@ -101,7 +102,7 @@ class Population:
 
 def spare(chains: int, rows: int | None) -> float:
     """Chains that are moved for each row that is handed out, given their number and that of the rows of the table."""
-    return min(SPARE, max(_LEAST_SPARE, chains / rows if rows else 0.0))
+    return min(_MOST_SPARE, max(_LEAST_SPARE, chains / rows if rows else 0.0))
 
 
 def moves_apart(same: float, chance: float) -> int:
