@@ -380,7 +380,7 @@ def render_summary(runs: list[Run], *, tables: list[str]) -> str:
             *rows,
             "",
             f"Medians over the seeds (from {fewest} a table on), measured by `make bench` on the same rows.{note} "
-            "[All scores](docs/benchmarks.md), with the goals that were missed and the ablation.",
+            "[All scores](docs/benchmarks.md), with the goals and the ablation.",
         ]
     )
 

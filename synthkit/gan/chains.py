@@ -61,6 +61,14 @@ def refreshing(columns: int) -> tuple[Move, ...]:
     return Move(whole=True), Move(min(0.5, 4.0 / columns)), Move(min(0.5, 8.0 / columns))
 
 
+def parting(columns: int) -> tuple[Move, ...]:
+    """The moves between a row that was handed out and another row of the same chain.
+
+    One column more than `refreshing`: it is the change that is refused least, so that few rows come out twice.
+    """
+    return *refreshing(columns), Move(min(0.5, 1.5 / columns))
+
+
 @dataclass
 class Chains:
     """State of n chains.

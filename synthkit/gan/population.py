@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.gan.chains import Chains, ChainSampler, refreshing
+from synthkit.gan.chains import Chains, ChainSampler, parting, refreshing
 
 Integers = NDArray[np.int64]
 Symbols = NDArray[np.int32]
@@ -91,8 +91,9 @@ class Population:
         before, sampler, rng = self._particles.take(picked), self._sampler, self._rng
         codes = sampler.recode(before.symbols, rng) if self._conditional else before.codes
         chains = sampler.resume(codes, before.symbols.copy(), before.positions.copy(), before.energy, before.folds)
+        columns = before.symbols.shape[1]
         for _ in range(self._repeats):
-            sampler.settle(chains, refreshing(before.symbols.shape[1]), rng)
+            sampler.settle(chains, refreshing(columns) if self._passes == 1 else parting(columns), rng)
         if self._passes == 1:
             self._same += float(np.sum(before.symbols == chains.symbols))
         energy = sampler.unconditional(chains)

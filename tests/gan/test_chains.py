@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_tables import distance, likelihood, noise
 
-from synthkit.gan.chains import Chains, ChainSampler, Move, moves, refreshing, systematic, systematic_subset
+from synthkit.gan.chains import Chains, ChainSampler, Move, moves, parting, systematic, systematic_subset
 
 PREDICTED = pytest.mark.parametrize("predicted", [False, True], ids=["codes alone", "predicted target"])
-EVERY_MOVE = [*moves(3, target=1), *refreshing(3), Move(share=0.1), Move(share=0.25)]
+EVERY_MOVE = [*moves(3, target=1), *parting(3), Move(share=0.1), Move(share=0.25)]
 
 
 def test_the_ratio_makes_a_difference():
